@@ -1,0 +1,344 @@
+/*
+ * acme.h - libacme: the client's side of ACME (RFC 8555) without any I/O.
+ *
+ * The library says what to send to a certificate authority and what to publish for it,
+ * and is fed what comes back. It opens no socket or file, reads no clock, and never
+ * logs; sending, storing and waiting are the caller's. It has no global state: any
+ * number of sessions may live in any threads, each object in one thread at a time.
+ *
+ * Conventions: functions return 0 or a negative errno; outputs are named ret_x and set
+ * only on success; what is returned through `char **` is freed with free();
+ * x_free(NULL) does nothing, and x_free() returns NULL. Text is NUL-terminated UTF-8.
+ */
+#ifndef ACME_H
+#define ACME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Keys ---------------------------------------------------------------------- */
+
+enum acme_key_type {
+	ACME_KEY_NONE = 0,
+	ACME_KEY_ECDSA_P256 = 1,
+	ACME_KEY_ECDSA_P384 = 2,
+	ACME_KEY_RSA_2048 = 3,
+	ACME_KEY_RSA_3072 = 4,
+	ACME_KEY_RSA_4096 = 5,
+};
+
+/* "ecdsa-p256" and so on; "none" for ACME_KEY_NONE. Never NULL. */
+const char *acme_key_type_name(enum acme_key_type type);
+/* The other way; ACME_KEY_NONE where the name is unknown. */
+enum acme_key_type acme_key_type_parse(const char *name);
+bool acme_key_type_is_rsa(enum acme_key_type type);
+
+struct acme_key; /* a private key with its public half */
+
+/* A new key. RSA takes long (0.4 s for 2048 bits, 2 s and more for 4096): call it where
+ * waiting hurts nobody. -ENOMEM, -EINVAL for ACME_KEY_NONE, -EIO where OpenSSL fails.
+ */
+int acme_key_generate(enum acme_key_type type, struct acme_key **ret);
+/* A private key from PEM (PKCS#8 or the older forms, not encrypted) or PKCS#8 DER.
+ * -EBADMSG where it can't be read, -EPROTONOSUPPORT for a kind or size other than those
+ * of enum acme_key_type. */
+int acme_key_from_pem(const char *pem, size_t len, struct acme_key **ret);
+int acme_key_from_der(const void *der, size_t len, struct acme_key **ret);
+/* PKCS#8. What is returned is secret: wipe it with acme_wipe_free() when done. */
+int acme_key_to_pem(const struct acme_key *key, char **ret_pem);
+int acme_key_to_der(
+    const struct acme_key *key, unsigned char **ret_der, size_t *ret_len);
+enum acme_key_type acme_key_get_type(const struct acme_key *key);
+/* RFC 7638 thumbprint with SHA-256, base64url: 43 characters and a NUL. */
+#define ACME_THUMBPRINT_SIZE 44
+int acme_key_thumbprint(const struct acme_key *key, char ret[ACME_THUMBPRINT_SIZE]);
+struct acme_key *acme_key_free(struct acme_key *key);
+/* Overwrites and frees what held a key; NULL is fine. */
+void acme_wipe_free(void *secret, size_t len);
+
+/* ---- Identifiers --------------------------------------------------------------- */
+
+enum acme_identifier_type {
+	ACME_IDENTIFIER_DNS = 1, /* RFC 8555 section 9.7.7 */
+	ACME_IDENTIFIER_IP = 2,  /* RFC 8738 */
+};
+
+struct acme_identifier {
+	enum acme_identifier_type type;
+	char value[256]; /* lower-case A-labels without a last dot, "*." allowed; or the
+			    canonical text of an IPv4 or IPv6 address (RFC 5952) */
+};
+
+/* Reads a name or address as a user writes it. -EINVAL where it is neither; *ret_why
+ * (may be NULL as a pointer) is then a constant sentence saying what is wrong with it.
+ */
+int acme_identifier_parse(
+    const char *text, struct acme_identifier *ret, const char **ret_why);
+bool acme_identifier_equal(
+    const struct acme_identifier *a, const struct acme_identifier *b);
+
+/* ---- Certificate requests and chains ------------------------------------------- */
+
+/* A PKCS#10 request in DER, without a subject, with all identifiers as subject
+ * alternative names (RFC 8555 section 7.4); must_staple asks for the TLS feature
+ * extension (RFC 7633). */
+int acme_csr_new(const struct acme_key *key, const struct acme_identifier *identifiers,
+    size_t count, bool must_staple, unsigned char **ret_der, size_t *ret_len);
+
+struct acme_chain; /* a certificate and those that lead to its root */
+
+/* What a leaf says of itself. Lives as long as its chain. */
+struct acme_leaf {
+	const char *serial;             /* lower-case hex */
+	const char *fingerprint_sha256; /* lower-case hex, no colons */
+	const char *issuer;             /* distinguished name, RFC 2253 style */
+	const char *top;    /* common name of the last one's issuer, or "" */
+	int64_t not_before; /* seconds since 1970 */
+	int64_t not_after;
+	enum acme_key_type key_type; /* ACME_KEY_NONE for a kind that isn't ours */
+};
+
+/* Reads a PEM chain, leaf first. A CA's answer is not trusted: anything but CERTIFICATE
+ * blocks and blanks between them (RFC 8555 section 9.1), more than 16 certificates or
+ * over 1 MiB is -EBADMSG, and *ret_why a constant sentence. */
+int acme_chain_parse(
+    const char *pem, size_t len, struct acme_chain **ret, const char **ret_why);
+/* Is it what was ordered: the leaf has this key, exactly these names, and each
+ * certificate is signed by the next? -EKEYREJECTED and *ret_why where not. */
+int acme_chain_check(const struct acme_chain *chain, const struct acme_key *key,
+    const struct acme_identifier *identifiers, size_t count, const char **ret_why);
+const struct acme_leaf *acme_chain_leaf(const struct acme_chain *chain);
+size_t acme_chain_count(const struct acme_chain *chain);
+/* The i-th certificate, or all from the i-th on, as normal PEM (64 columns, LF). */
+int acme_chain_pem(const struct acme_chain *chain, size_t i, char **ret_pem);
+int acme_chain_pem_from(const struct acme_chain *chain, size_t first, char **ret_pem);
+struct acme_chain *acme_chain_free(struct acme_chain *chain);
+
+/* A self-signed certificate for these names, so that a server can start before the
+ * first real one is there. Valid from not_before, seconds since 1970, for lifetime
+ * seconds. */
+int acme_placeholder_new(const struct acme_key *key,
+    const struct acme_identifier *identifiers, size_t count, int64_t not_before,
+    int64_t lifetime, char **ret_pem);
+
+/* ---- Outcomes ------------------------------------------------------------------ */
+
+enum acme_class {
+	ACME_RETRY = 1,   /* may go away by itself: try again with growing delays */
+	ACME_LATER = 2,   /* the CA said when: not before not_before */
+	ACME_GIVE_UP = 3, /* won't change until somebody changes something */
+};
+
+/* "retry", "later", "give-up". */
+const char *acme_class_name(enum acme_class class);
+
+struct acme_subproblem {
+	char *type;
+	char *detail;
+	char *identifier; /* "" where the CA named none */
+};
+
+/* Why something failed. One object from which log line, API, history and the next
+ * attempt follow. */
+struct acme_result {
+	enum acme_class class;
+	const char *stage; /* constant: "directory" "account" "order" "authorize" ... */
+	char *type;   /* urn:ietf:params:acme:error:..., or NULL: not the CA's words */
+	char *detail; /* for people, one line; never NULL */
+	char *instance;     /* URL for people where the CA gave one, or NULL */
+	int64_t not_before; /* seconds since 1970, 0: the CA said nothing */
+	int status;         /* HTTP status, 0 where there was no answer */
+	struct acme_subproblem *subproblems;
+	size_t subproblem_count;
+};
+
+/* NULL only without memory. */
+struct acme_result *acme_result_new(enum acme_class class, const char *stage,
+    const char *format, ...) __attribute__((format(printf, 3, 4)));
+struct acme_result *acme_result_copy(const struct acme_result *result);
+struct acme_result *acme_result_free(struct acme_result *result);
+/* Is it this ACME error ("badNonce", without the urn)? NULL-safe. */
+bool acme_result_is(const struct acme_result *result, const char *error);
+
+/* ---- Messages ------------------------------------------------------------------ */
+
+/* One HTTP request to be sent as it is. Lives until the next call on what gave it. */
+struct acme_message {
+	const char *method; /* GET, HEAD, POST */
+	const char *url;
+	const char *content_type; /* NULL without a body */
+	const char *accept;       /* NULL: any */
+	const char *body;         /* NULL without a body */
+	size_t body_len;
+};
+
+/* What came back. The caller lends it for the length of a call. status 0: no answer
+ * came (not connected, broken off, too late, too large), and error says why. Fields
+ * that the answer didn't have are NULL. */
+struct acme_reply {
+	int status;
+	const char *error;
+	const char *content_type;
+	const char *location;
+	const char *replay_nonce;
+	const char *retry_after;
+	const char *link_terms; /* target of the Link with rel="terms-of-service" */
+	const char *date;
+	const char *body;
+	size_t body_len;
+	int64_t received_at; /* seconds since 1970, the caller's clock */
+};
+
+/* When the CA wants to be asked again, in seconds since 1970: Retry-After as seconds or
+ * as an HTTP date (taken against the reply's own Date where it has one, so that a wrong
+ * clock here doesn't matter). 0 where it didn't say, or nonsense. (RFC 9110, 10.2.3) */
+int64_t acme_retry_at(const struct acme_reply *reply);
+
+/* What a request is for; also the name under which it is counted. */
+enum acme_action {
+	ACME_ACTION_DIRECTORY = 1,
+	ACME_ACTION_NONCE = 2,
+	ACME_ACTION_ACCOUNT = 3,
+	ACME_ACTION_NEW_ORDER = 4,
+	ACME_ACTION_ORDER = 5,
+	ACME_ACTION_AUTHORIZATION = 6,
+	ACME_ACTION_CHALLENGE = 7,
+	ACME_ACTION_FINALIZE = 8,
+	ACME_ACTION_CERTIFICATE = 9,
+};
+
+/* "newOrder" and so on. */
+const char *acme_action_name(enum acme_action action);
+
+/* One thing to ask of the CA, before it is signed: url is NULL where the directory
+ * gives it (directory, newAccount, newOrder); payload is NULL for POST-as-GET (RFC 8555
+ * section 6.3). Lives until the next call on what gave it. */
+struct acme_request {
+	enum acme_action action;
+	const char *url;
+	const char *payload;
+};
+
+enum acme_next {
+	ACME_SEND = 1,     /* send what was returned, then report the reply */
+	ACME_WAIT = 2,     /* nothing to do before the time that the object tells */
+	ACME_FINISHED = 3, /* done, well or not */
+};
+
+/* ---- Session: one account at one CA -------------------------------------------- */
+
+struct acme_session;
+
+struct acme_account {
+	const char *url;      /* where known from earlier, else NULL */
+	const char *contacts; /* "mailto:..." URLs separated by blanks, or NULL */
+	bool accept_terms;    /* the user has agreed to the CA's terms of service */
+	const char *eab_kid;  /* external account binding (RFC 8555 7.3.4), or NULL */
+	const void *eab_key;  /* the HMAC key, decoded */
+	size_t eab_key_len;
+};
+
+/* Everything is copied; of key a reference is kept. -EINVAL unless directory_url is an
+ * https:// URL. */
+int acme_session_new(const char *directory_url, const struct acme_key *key,
+    const struct acme_account *account, struct acme_session **ret);
+struct acme_session *acme_session_free(struct acme_session *s);
+
+/* What the session needs before others can use it: the directory, then the account.
+ * ACME_SEND with a request to be made through an exchange, whose last reply goes to
+ * acme_session_reply(); or ACME_FINISHED: ready, or failed with acme_session_result().
+ */
+enum acme_next acme_session_next(struct acme_session *s, struct acme_request *ret);
+void acme_session_reply(struct acme_session *s, const struct acme_reply *reply);
+bool acme_session_ready(const struct acme_session *s);
+/* Why it isn't ready, or NULL. acme_session_again() forgets the failure, and has the
+ * directory fetched anew. */
+const struct acme_result *acme_session_result(const struct acme_session *s);
+void acme_session_again(struct acme_session *s);
+/* NULL until known. Store it when it has become known. */
+const char *acme_session_account_url(const struct acme_session *s);
+const char *acme_session_terms_url(const struct acme_session *s);
+/* Does the directory advertise this profile? */
+bool acme_session_has_profile(const struct acme_session *s, const char *profile);
+
+/* ---- Exchange: one signed request and its answer -------------------------------- */
+
+/* Fetches a nonce where none is at hand, signs, and repeats with the nonce of the error
+ * reply where the CA answers badNonce (RFC 8555 section 6.5), 10 times at most. */
+struct acme_exchange;
+
+/* The request is copied. The session must outlive the exchange. */
+int acme_exchange_new(struct acme_session *s, const struct acme_request *request,
+    struct acme_exchange **ret);
+/* ACME_SEND, or ACME_FINISHED: acme_exchange_answer() is the answer. */
+enum acme_next acme_exchange_next(struct acme_exchange *x, struct acme_message *ret);
+/* What came back for the message given last. */
+void acme_exchange_reply(struct acme_exchange *x, const struct acme_reply *reply);
+/* The answer to the request, NULL before ACME_FINISHED. It is, or points into, the
+ * reply given last, and is as long-lived. */
+const struct acme_reply *acme_exchange_answer(const struct acme_exchange *x);
+/* How often the CA has answered badNonce. */
+unsigned acme_exchange_bad_nonces(const struct acme_exchange *x);
+struct acme_exchange *acme_exchange_free(struct acme_exchange *x);
+
+/* ---- Flow: the life of one order ------------------------------------------------ */
+
+struct acme_flow;
+
+struct acme_plan {
+	const struct acme_identifier *identifiers;
+	size_t identifier_count;
+	const struct acme_key *account_key; /* for key authorizations */
+	const struct acme_key *key;         /* the certificate's */
+	const char *challenges; /* types in order of preference, by blanks */
+	const char *profile;    /* or NULL */
+	bool must_staple;
+	const char *order_url; /* an order begun earlier, or NULL */
+};
+
+/* A challenge that is to be answered. */
+struct acme_challenge {
+	const char *type;              /* "http-01" */
+	const char *identifier;        /* without "*." */
+	const char *token;             /* [A-Za-z0-9_-]+, checked */
+	const char *key_authorization; /* RFC 8555 section 8.1 */
+};
+
+/* Everything is copied; of the keys references are kept. */
+int acme_flow_new(const struct acme_plan *plan, struct acme_flow **ret);
+struct acme_flow *acme_flow_free(struct acme_flow *f);
+
+/* The next step. now is a monotonic time in milliseconds. Before a returned request is
+ * sent, its caller stores acme_flow_order_url() and publishes all challenges.
+ * ACME_FINISHED: acme_flow_chain() or acme_flow_result(). */
+enum acme_next acme_flow_next(
+    struct acme_flow *f, int64_t now, struct acme_request *ret);
+/* The answer to the last request. */
+void acme_flow_reply(struct acme_flow *f, int64_t now, const struct acme_reply *reply);
+/* After ACME_WAIT: the time at which to call acme_flow_next() again. */
+int64_t acme_flow_wait_until(const struct acme_flow *f);
+/* The CA was seen fetching this token: what it says of the name is worth asking for
+ * soon (RFC 8555 section 7.5.1), so acme_flow_wait_until() may have come nearer. */
+void acme_flow_fetched(struct acme_flow *f, int64_t now, const char *token);
+/* The order as known to the CA; NULL before it is, and again when it is of no use any
+ * more (invalid, gone). */
+const char *acme_flow_order_url(const struct acme_flow *f);
+/* All challenges that have to be published now; to stay until they are gone from here.
+ * Valid until the next call with a reply. */
+size_t acme_flow_challenges(
+    const struct acme_flow *f, const struct acme_challenge **ret);
+/* After success: the chain, checked. NULL otherwise. */
+const struct acme_chain *acme_flow_chain(const struct acme_flow *f);
+/* After failure: why. NULL otherwise. */
+const struct acme_result *acme_flow_result(const struct acme_flow *f);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,23 @@
+/*
+ * cert.h - inside libacme: what placeholders and chains have in common, and what
+ * renewd asks of a chain beside acme.h.
+ */
+#ifndef CERT_H
+#define CERT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <openssl/types.h>
+
+#include "acme.h"
+#include "scope.h"
+
+DEFINE_CLEANUP(struct acme_chain, acme_chain_free)
+
+/* Certificates as normal PEM, one after the other. The caller frees *ret_pem. */
+int cert_pem(X509 *const *certs, size_t count, char **ret_pem);
+/* Has the leaf this key? Nothing else is looked at. */
+bool cert_is_for(const struct acme_chain *chain, const struct acme_key *key);
+
+#endif

@@ -1,0 +1,473 @@
+/*
+ * key.c - private keys: made, read, written, and what JWS needs of them.
+ *
+ * The only place that knows which kinds of key there are: a kind is a row of the table.
+ * Called from any thread; a key never changes once it is made. Nothing here asks for a
+ * passphrase, and no copy of a private half is left in freed memory.
+ */
+#include "key.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include <openssl/bio.h>
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
+#include <openssl/ecdsa.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
+#include "base64url.h"
+#include "buffer.h"
+
+#define TEXT_MAX (64 * 1024) /* a PEM file may hold a chain and remarks, too */
+
+DEFINE_CLEANUP(BIO, BIO_free)
+DEFINE_CLEANUP(BIGNUM, BN_free)
+DEFINE_CLEANUP(ECDSA_SIG, ECDSA_SIG_free)
+DEFINE_CLEANUP(EVP_MD_CTX, EVP_MD_CTX_free)
+DEFINE_CLEANUP(EVP_PKEY, EVP_PKEY_free)
+DEFINE_CLEANUP(PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free)
+
+struct acme_key {
+	EVP_PKEY *evp;
+	enum acme_key_type type;
+	atomic_uint owners;
+};
+
+static const struct kind {
+	enum acme_key_type type;
+	const char *name;
+	const char *alg; /* RFC 7518 section 3.1 */
+	const char *digest;
+	const char *crv;   /* RFC 7518 section 6.2.1.1; NULL: RSA */
+	const char *group; /* what OpenSSL calls it */
+	size_t field;      /* bytes of a coordinate, of r and of s */
+	size_t bits;
+} kinds[] = {
+	{ ACME_KEY_ECDSA_P256, "ecdsa-p256", "ES256", "SHA256", "P-256", "prime256v1",
+	    32, 256 },
+	{ ACME_KEY_ECDSA_P384, "ecdsa-p384", "ES384", "SHA384", "P-384", "secp384r1",
+	    48, 384 },
+	{ ACME_KEY_RSA_2048, "rsa-2048", "RS256", "SHA256", NULL, NULL, 0, 2048 },
+	{ ACME_KEY_RSA_3072, "rsa-3072", "RS256", "SHA256", NULL, NULL, 0, 3072 },
+	{ ACME_KEY_RSA_4096, "rsa-4096", "RS256", "SHA256", NULL, NULL, 0, 4096 },
+};
+
+static const struct kind *
+kind_of(enum acme_key_type type)
+{
+	for (size_t i = 0; i < ELEMENTS(kinds); i++)
+		if (kinds[i].type == type)
+			return &kinds[i];
+	return NULL;
+}
+
+const char *
+acme_key_type_name(enum acme_key_type type)
+{
+	const struct kind *kind = kind_of(type);
+
+	return kind != NULL ? kind->name : "none";
+}
+
+enum acme_key_type
+acme_key_type_parse(const char *name)
+{
+	for (size_t i = 0; i < ELEMENTS(kinds); i++)
+		if (strcmp(kinds[i].name, name) == 0)
+			return kinds[i].type;
+	return ACME_KEY_NONE;
+}
+
+bool
+acme_key_type_is_rsa(enum acme_key_type type)
+{
+	const struct kind *kind = kind_of(type);
+
+	return kind != NULL && kind->crv == NULL;
+}
+
+static enum acme_key_type
+type_of_rsa(EVP_PKEY *evp)
+{
+	int bits = EVP_PKEY_get_bits(evp);
+	enum acme_key_type type = ACME_KEY_NONE;
+
+	for (size_t i = 0; i < ELEMENTS(kinds); i++)
+		if (kinds[i].crv == NULL && (size_t)bits >= kinds[i].bits)
+			type = kinds[i].type;
+	return bits > 0 && bits <= 4096 ? type : ACME_KEY_NONE;
+}
+
+static enum acme_key_type
+type_of_ec(EVP_PKEY *evp)
+{
+	char group[64];
+
+	if (EVP_PKEY_get_group_name(evp, group, sizeof(group), NULL) != 1)
+		return ACME_KEY_NONE;
+	for (size_t i = 0; i < ELEMENTS(kinds); i++)
+		if (kinds[i].group != NULL && strcmp(kinds[i].group, group) == 0)
+			return kinds[i].type;
+	return ACME_KEY_NONE;
+}
+
+enum acme_key_type
+key_type_of(EVP_PKEY *evp)
+{
+	enum acme_key_type type = ACME_KEY_NONE;
+
+	if (evp == NULL)
+		return ACME_KEY_NONE;
+	if (EVP_PKEY_is_a(evp, "RSA"))
+		type = type_of_rsa(evp);
+	else if (EVP_PKEY_is_a(evp, "EC"))
+		type = type_of_ec(evp);
+	ERR_clear_error();
+	return type;
+}
+
+/* Takes *evp over where it succeeds. */
+static int
+wrap(EVP_PKEY **evp, struct acme_key **ret)
+{
+	enum acme_key_type type = key_type_of(*evp);
+	struct acme_key *key;
+
+	if (type == ACME_KEY_NONE)
+		return -EPROTONOSUPPORT;
+	key = calloc(1, sizeof(*key));
+	if (key == NULL)
+		return -ENOMEM;
+	key->evp = steal_ptr(*evp);
+	key->type = type;
+	atomic_init(&key->owners, 1);
+	*ret = key;
+	return 0;
+}
+
+int
+acme_key_generate(enum acme_key_type type, struct acme_key **ret)
+{
+	_cleanup_(EVP_PKEY_freep) EVP_PKEY *evp = NULL;
+	const struct kind *kind = kind_of(type);
+
+	if (kind == NULL)
+		return -EINVAL;
+	if (kind->group != NULL)
+		evp = EVP_PKEY_Q_keygen(NULL, NULL, "EC", kind->group);
+	else
+		evp = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", kind->bits);
+	ERR_clear_error();
+	if (evp == NULL)
+		return -EIO;
+	return wrap(&evp, ret);
+}
+
+/* Whoever runs a daemon isn't there to be asked: an encrypted key can't be read. */
+static int
+refuse_passphrase_cb(char *buf, int size, int writing, void *arg)
+{
+	(void)buf;
+	(void)size;
+	(void)writing;
+	(void)arg;
+	return -1;
+}
+
+/* Does the private half belong to the public one? A key put together by hand may have
+ * two that don't, and would be found out by the CA or by no browser connecting. */
+static bool
+is_pair(EVP_PKEY *evp)
+{
+	static const unsigned char data[] = "pair";
+	_cleanup_(EVP_MD_CTX_freep) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	unsigned char signature[1024];
+	size_t len = sizeof(signature);
+
+	return ctx != NULL &&
+	    EVP_DigestSignInit_ex(ctx, NULL, "SHA256", NULL, NULL, evp, NULL) == 1 &&
+	    EVP_DigestSign(ctx, signature, &len, data, sizeof(data)) == 1 &&
+	    EVP_MD_CTX_reset(ctx) == 1 &&
+	    EVP_DigestVerifyInit_ex(ctx, NULL, "SHA256", NULL, NULL, evp, NULL) == 1 &&
+	    EVP_DigestVerify(ctx, signature, len, data, sizeof(data)) == 1;
+}
+
+int
+acme_key_from_pem(const char *pem, size_t len, struct acme_key **ret)
+{
+	_cleanup_(EVP_PKEY_freep) EVP_PKEY *evp = NULL;
+	_cleanup_(acme_key_freep) struct acme_key *key = NULL;
+	_cleanup_(BIO_freep) BIO *bio = NULL;
+	bool pair;
+	int r;
+
+	if (len == 0 || len > TEXT_MAX)
+		return -EBADMSG;
+	bio = BIO_new_mem_buf(pem, (int)len);
+	if (bio == NULL)
+		return -ENOMEM;
+	evp = PEM_read_bio_PrivateKey_ex(
+	    bio, NULL, refuse_passphrase_cb, NULL, NULL, NULL);
+	ERR_clear_error();
+	if (evp == NULL)
+		return -EBADMSG;
+	r = wrap(&evp, &key);
+	if (r < 0)
+		return r;
+	pair = is_pair(key->evp);
+	ERR_clear_error();
+	if (!pair)
+		return -EBADMSG;
+	*ret = steal_ptr(key);
+	return 0;
+}
+
+int
+acme_key_from_der(const void *der, size_t len, struct acme_key **ret)
+{
+	_cleanup_(PKCS8_PRIV_KEY_INFO_freep) PKCS8_PRIV_KEY_INFO *info = NULL;
+	_cleanup_(EVP_PKEY_freep) EVP_PKEY *evp = NULL;
+	const unsigned char *end = der;
+
+	if (len == 0 || len > TEXT_MAX)
+		return -EBADMSG;
+	info = d2i_PKCS8_PRIV_KEY_INFO(NULL, &end, (long)len);
+	if (info != NULL && end == (const unsigned char *)der + len)
+		evp = EVP_PKCS82PKEY_ex(info, NULL, NULL);
+	ERR_clear_error();
+	if (evp == NULL)
+		return -EBADMSG;
+	return wrap(&evp, ret);
+}
+
+int
+acme_key_to_pem(const struct acme_key *key, char **ret_pem)
+{
+	_cleanup_(BIO_freep) BIO *bio = BIO_new(BIO_s_mem());
+	const char *data;
+	char *pem;
+	long len;
+	int ok;
+
+	if (bio == NULL)
+		return -ENOMEM;
+	ok = PEM_write_bio_PKCS8PrivateKey(bio, key->evp, NULL, NULL, 0, NULL, NULL);
+	ERR_clear_error();
+	len = BIO_get_mem_data(bio, &data);
+	if (ok != 1 || len <= 0)
+		return -EIO;
+	pem = strndup(data, (size_t)len);
+	if (pem == NULL)
+		return -ENOMEM;
+	*ret_pem = pem;
+	return 0;
+}
+
+int
+acme_key_to_der(const struct acme_key *key, unsigned char **ret_der, size_t *ret_len)
+{
+	_cleanup_(PKCS8_PRIV_KEY_INFO_freep) PKCS8_PRIV_KEY_INFO *info = NULL;
+	unsigned char *der;
+	unsigned char *end;
+	int len = -1;
+
+	info = EVP_PKEY2PKCS8(key->evp);
+	if (info != NULL)
+		len = i2d_PKCS8_PRIV_KEY_INFO(info, NULL);
+	ERR_clear_error();
+	if (len <= 0)
+		return -EIO;
+	der = malloc((size_t)len);
+	if (der == NULL)
+		return -ENOMEM;
+	end = der;
+	i2d_PKCS8_PRIV_KEY_INFO(info, &end);
+	*ret_der = der;
+	*ret_len = (size_t)len;
+	return 0;
+}
+
+enum acme_key_type
+acme_key_get_type(const struct acme_key *key)
+{
+	return key->type;
+}
+
+EVP_PKEY *
+acme_key_evp(const struct acme_key *key)
+{
+	return key->evp;
+}
+
+struct acme_key *
+acme_key_ref(const struct acme_key *key)
+{
+	/* the count is not part of the value that const protects */
+	struct acme_key *owned = (struct acme_key *)key;
+
+	atomic_fetch_add(&owned->owners, 1);
+	return owned;
+}
+
+struct acme_key *
+acme_key_free(struct acme_key *key)
+{
+	if (key == NULL || atomic_fetch_sub(&key->owners, 1) > 1)
+		return NULL;
+	EVP_PKEY_free(key->evp);
+	free(key);
+	return NULL;
+}
+
+void
+acme_wipe_free(void *secret, size_t len)
+{
+	if (secret != NULL)
+		explicit_bzero(secret, len);
+	free(secret);
+}
+
+const char *
+key_alg(const struct acme_key *key)
+{
+	return kind_of(key->type)->alg;
+}
+
+/* ,"name":"base64url" for a number of the public key; field 0: as short as it is. */
+static int
+add_number(struct buffer *b, const char *before, EVP_PKEY *evp, const char *param,
+    size_t field)
+{
+	_cleanup_(BN_freep) BIGNUM *number = NULL;
+	_cleanup_free_ char *text = NULL;
+	unsigned char bytes[4096 / CHAR_BIT];
+	int len;
+	int r;
+
+	if (EVP_PKEY_get_bn_param(evp, param, &number) != 1)
+		return -EIO;
+	len = field > 0 ? (int)field : BN_num_bytes(number);
+	if (len > (int)sizeof(bytes) || BN_bn2binpad(number, bytes, len) != len)
+		return -EIO;
+	r = base64url_encode(bytes, (size_t)len, &text);
+	if (r == 0)
+		buffer_printf(b, "%s\"%s\"", before, text);
+	return r;
+}
+
+static int
+compose_jwk(const struct acme_key *key, struct buffer *b)
+{
+	const struct kind *kind = kind_of(key->type);
+	EVP_PKEY *evp = key->evp;
+	int r;
+
+	/* RFC 7638 section 3.2: these members, in this order */
+	if (kind->crv == NULL) {
+		r = add_number(b, "{\"e\":", evp, OSSL_PKEY_PARAM_RSA_E, 0);
+		buffer_puts(b, ",\"kty\":\"RSA\"");
+		if (r == 0)
+			r = add_number(b, ",\"n\":", evp, OSSL_PKEY_PARAM_RSA_N, 0);
+	} else {
+		buffer_printf(b, "{\"crv\":\"%s\",\"kty\":\"EC\"", kind->crv);
+		r = add_number(
+		    b, ",\"x\":", evp, OSSL_PKEY_PARAM_EC_PUB_X, kind->field);
+		if (r == 0)
+			r = add_number(
+			    b, ",\"y\":", evp, OSSL_PKEY_PARAM_EC_PUB_Y, kind->field);
+	}
+	buffer_puts(b, "}");
+	return r;
+}
+
+int
+key_jwk(const struct acme_key *key, char **ret_json)
+{
+	_cleanup_(buffer_free) struct buffer b = { 0 };
+	int r = compose_jwk(key, &b);
+
+	ERR_clear_error();
+	if (r < 0)
+		return r;
+	return buffer_steal(&b, ret_json, NULL);
+}
+
+int
+acme_key_thumbprint(const struct acme_key *key, char ret[ACME_THUMBPRINT_SIZE])
+{
+	_cleanup_free_ char *jwk = NULL;
+	_cleanup_free_ char *text = NULL;
+	unsigned char digest[32];
+	int ok;
+	int r;
+
+	r = key_jwk(key, &jwk);
+	if (r < 0)
+		return r;
+	ok = EVP_Q_digest(NULL, "SHA256", NULL, jwk, strlen(jwk), digest, NULL);
+	ERR_clear_error();
+	if (ok != 1)
+		return -EIO;
+	r = base64url_encode(digest, sizeof(digest), &text);
+	if (r < 0)
+		return r;
+	memcpy(ret, text, ACME_THUMBPRINT_SIZE);
+	return 0;
+}
+
+/* From the DER that OpenSSL makes to r and s of fixed length (RFC 7518 section 3.4). */
+static int
+flatten_ecdsa(const struct kind *kind, unsigned char *signature, size_t *len)
+{
+	_cleanup_(ECDSA_SIG_freep) ECDSA_SIG *ecdsa = NULL;
+	const unsigned char *der = signature;
+	int field = (int)kind->field;
+
+	ecdsa = d2i_ECDSA_SIG(NULL, &der, (long)*len);
+	if (ecdsa == NULL)
+		return -EIO;
+	if (BN_bn2binpad(ECDSA_SIG_get0_r(ecdsa), signature, field) != field ||
+	    BN_bn2binpad(ECDSA_SIG_get0_s(ecdsa), signature + field, field) != field)
+		return -EIO;
+	*len = 2 * kind->field;
+	return 0;
+}
+
+static int
+sign(const struct acme_key *key, const void *data, size_t len, unsigned char **ret,
+    size_t *ret_len)
+{
+	_cleanup_(EVP_MD_CTX_freep) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	_cleanup_free_ unsigned char *signature = NULL;
+	const struct kind *kind = kind_of(key->type);
+	size_t size = (size_t)EVP_PKEY_get_size(key->evp);
+
+	signature = malloc(size);
+	if (ctx == NULL || signature == NULL)
+		return -ENOMEM;
+	if (EVP_DigestSignInit_ex(
+		ctx, NULL, kind->digest, NULL, NULL, key->evp, NULL) != 1 ||
+	    EVP_DigestSign(ctx, signature, &size, data, len) != 1)
+		return -EIO;
+	if (kind->field > 0 && flatten_ecdsa(kind, signature, &size) < 0)
+		return -EIO;
+	*ret = steal_ptr(signature);
+	*ret_len = size;
+	return 0;
+}
+
+int
+key_sign(const struct acme_key *key, const void *data, size_t len, unsigned char **ret,
+    size_t *ret_len)
+{
+	int r = sign(key, data, len, ret, ret_len);
+
+	ERR_clear_error();
+	return r;
+}

@@ -1,0 +1,29 @@
+/*
+ * key.h - inside libacme: a private key as OpenSSL has it, and what JWS needs of it.
+ */
+#ifndef KEY_H
+#define KEY_H
+
+#include <openssl/types.h>
+
+#include "acme.h"
+#include "scope.h"
+
+DEFINE_CLEANUP(struct acme_key, acme_key_free)
+
+EVP_PKEY *acme_key_evp(const struct acme_key *key); /* lent */
+/* One more owner of the same key; cannot fail. */
+struct acme_key *acme_key_ref(const struct acme_key *key);
+/* The type of any OpenSSL key, ACME_KEY_NONE where it isn't one of ours. RSA of other
+ * sizes from 2048 to 4096 counts as the next smaller type. */
+enum acme_key_type key_type_of(EVP_PKEY *evp);
+/* The public JWK, members in the order of RFC 7638, no blanks. */
+int key_jwk(const struct acme_key *key, char **ret_json);
+/* "ES256", "ES384", "RS256" (RFC 7518 section 3.1). */
+const char *key_alg(const struct acme_key *key);
+/* A JWS signature: ECDSA as fixed-length r and s, each padded (RFC 7518 section 3.4).
+ */
+int key_sign(const struct acme_key *key, const void *data, size_t len,
+    unsigned char **ret, size_t *ret_len);
+
+#endif

@@ -1,0 +1,314 @@
+/*
+ * session.c - one account at one CA: its directory, its URL, and a pool of nonces.
+ *
+ * The caller makes the requests that acme_session_next() asks for through exchanges
+ * (exchange.c), and may then run any number of flows on it.
+ */
+#include "session.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "jws.h"
+#include "key.h"
+#include "result.h"
+#include "wire.h"
+
+#define NONCES_MAX     32
+#define NONCE_SIZE_MAX 512
+
+struct acme_session {
+	char *directory_url;
+	struct acme_key *key;
+	char *account_url;
+	char *contacts;
+	bool accept_terms;
+	char *eab_kid;
+	unsigned char *eab_key;
+	size_t eab_key_len;
+
+	struct wire_directory *directory; /* NULL until fetched */
+	char *payload;                    /* of the request given last */
+	struct acme_result *result;       /* why it isn't ready */
+	char *nonces[NONCES_MAX];         /* the newest last, and used first */
+	size_t nonce_count;
+};
+
+DEFINE_CLEANUP(struct acme_session, acme_session_free)
+
+static int
+copy(const char *from, char **to)
+{
+	if (from == NULL)
+		return 0;
+	*to = strdup(from);
+	return *to != NULL ? 0 : -ENOMEM;
+}
+
+static int
+copy_account(struct acme_session *s, const struct acme_account *account)
+{
+	int r;
+
+	s->accept_terms = account->accept_terms;
+	r = copy(account->url, &s->account_url);
+	if (r == 0)
+		r = copy(account->contacts, &s->contacts);
+	if (r == 0)
+		r = copy(account->eab_kid, &s->eab_kid);
+	if (r < 0 || account->eab_kid == NULL)
+		return r;
+	s->eab_key = malloc(account->eab_key_len + 1);
+	if (s->eab_key == NULL)
+		return -ENOMEM;
+	memcpy(s->eab_key, account->eab_key, account->eab_key_len);
+	s->eab_key_len = account->eab_key_len;
+	return 0;
+}
+
+int
+acme_session_new(const char *directory_url, const struct acme_key *key,
+    const struct acme_account *account, struct acme_session **ret)
+{
+	_cleanup_(acme_session_freep) struct acme_session *s = NULL;
+	int r;
+
+	if (!wire_url_ok(directory_url))
+		return -EINVAL;
+	s = calloc(1, sizeof(*s));
+	if (s == NULL)
+		return -ENOMEM;
+	s->key = acme_key_ref(key);
+	r = copy(directory_url, &s->directory_url);
+	if (r == 0)
+		r = copy_account(s, account);
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(s);
+	return 0;
+}
+
+struct acme_session *
+acme_session_free(struct acme_session *s)
+{
+	if (s == NULL)
+		return NULL;
+	for (size_t i = 0; i < s->nonce_count; i++)
+		free(s->nonces[i]);
+	free(s->directory_url);
+	acme_key_free(s->key);
+	free(s->account_url);
+	free(s->contacts);
+	free(s->eab_kid);
+	acme_wipe_free(s->eab_key, s->eab_key_len);
+	wire_directory_free(s->directory);
+	free(s->payload);
+	acme_result_free(s->result);
+	free(s);
+	return NULL;
+}
+
+static void
+fail(struct acme_session *s, struct acme_result *result)
+{
+	acme_result_free(s->result);
+	s->result = result;
+}
+
+/* What the directory wants of an account, checked before the CA is asked in vain. */
+static bool
+may_register(struct acme_session *s)
+{
+	if (s->directory->terms != NULL && !s->accept_terms) {
+		fail(s,
+		    acme_result_new(ACME_GIVE_UP, "account",
+			"the CA's terms of service at %s are not accepted",
+			s->directory->terms));
+		return false;
+	}
+	if (s->directory->eab_required && s->eab_kid == NULL) {
+		fail(s,
+		    acme_result_new(ACME_GIVE_UP, "account",
+			"the CA wants an external account binding (eab_kid)"));
+		return false;
+	}
+	return true;
+}
+
+static int
+write_account(struct acme_session *s)
+{
+	_cleanup_free_ char *eab = NULL;
+	int r = 0;
+
+	free(s->payload);
+	s->payload = NULL;
+	if (s->eab_kid != NULL)
+		r = jws_bind(s->key, s->eab_kid, s->eab_key, s->eab_key_len,
+		    s->directory->new_account, &eab);
+	if (r == 0)
+		r = wire_account_write(s->contacts, s->accept_terms, eab, &s->payload);
+	return r;
+}
+
+enum acme_next
+acme_session_next(struct acme_session *s, struct acme_request *ret)
+{
+	if (s->result != NULL || acme_session_ready(s))
+		return ACME_FINISHED;
+	*ret = (struct acme_request){ 0 };
+	if (s->directory == NULL) {
+		ret->action = ACME_ACTION_DIRECTORY;
+		return ACME_SEND;
+	}
+	if (!may_register(s))
+		return ACME_FINISHED;
+	if (write_account(s) < 0) {
+		fail(s,
+		    acme_result_new(ACME_RETRY, "account", "cannot make the request"));
+		return ACME_FINISHED;
+	}
+	ret->action = ACME_ACTION_ACCOUNT;
+	ret->payload = s->payload;
+	return ACME_SEND;
+}
+
+static void
+got_directory(struct acme_session *s, const struct acme_reply *reply)
+{
+	if (reply->status != 200) {
+		fail(s, wire_problem_read(reply, "directory"));
+		return;
+	}
+	if (wire_directory_read(reply->body != NULL ? reply->body : "", reply->body_len,
+		&s->directory) < 0)
+		fail(s,
+		    acme_result_new(ACME_RETRY, "directory",
+			"%s is not the directory of an ACME server", s->directory_url));
+}
+
+/* RFC 8555 section 7.3: 201 for a new account, 200 for one that has this key. */
+static void
+got_account(struct acme_session *s, const struct acme_reply *reply)
+{
+	if (reply->status != 201 && reply->status != 200) {
+		fail(s, wire_problem_read(reply, "account"));
+		return;
+	}
+	if (reply->location == NULL || !wire_url_ok(reply->location)) {
+		fail(s,
+		    acme_result_new(
+			ACME_RETRY, "account", "the CA gave no account URL"));
+		return;
+	}
+	if (copy(reply->location, &s->account_url) < 0)
+		fail(s, acme_result_new(ACME_RETRY, "account", "no memory"));
+}
+
+void
+acme_session_reply(struct acme_session *s, const struct acme_reply *reply)
+{
+	if (s->directory == NULL)
+		got_directory(s, reply);
+	else
+		got_account(s, reply);
+}
+
+bool
+acme_session_ready(const struct acme_session *s)
+{
+	return s->result == NULL && s->directory != NULL && s->account_url != NULL;
+}
+
+const struct acme_result *
+acme_session_result(const struct acme_session *s)
+{
+	return s->result;
+}
+
+void
+acme_session_again(struct acme_session *s)
+{
+	s->result = acme_result_free(s->result);
+	s->directory = wire_directory_free(s->directory);
+}
+
+const char *
+acme_session_account_url(const struct acme_session *s)
+{
+	return s->account_url;
+}
+
+const char *
+acme_session_terms_url(const struct acme_session *s)
+{
+	return s->directory != NULL ? s->directory->terms : NULL;
+}
+
+bool
+acme_session_has_profile(const struct acme_session *s, const char *profile)
+{
+	for (size_t i = 0; s->directory != NULL && i < s->directory->profile_count; i++)
+		if (strcmp(s->directory->profiles[i], profile) == 0)
+			return true;
+	return false;
+}
+
+const char *
+session_url(const struct acme_session *s, enum acme_action action)
+{
+	if (action == ACME_ACTION_DIRECTORY)
+		return s->directory_url;
+	if (s->directory == NULL)
+		return NULL;
+	if (action == ACME_ACTION_NONCE)
+		return s->directory->new_nonce;
+	if (action == ACME_ACTION_ACCOUNT)
+		return s->directory->new_account;
+	if (action == ACME_ACTION_NEW_ORDER)
+		return s->directory->new_order;
+	return NULL;
+}
+
+const struct acme_key *
+session_key(const struct acme_session *s)
+{
+	return s->key;
+}
+
+char *
+session_take_nonce(struct acme_session *s)
+{
+	return s->nonce_count > 0 ? s->nonces[--s->nonce_count] : NULL;
+}
+
+bool
+session_nonce_ok(const char *nonce)
+{
+	size_t len = nonce != NULL ? strnlen(nonce, NONCE_SIZE_MAX + 1) : 0;
+
+	return len > 0 && len <= NONCE_SIZE_MAX &&
+	    nonce[strspn(nonce,
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+		"0123456789-_")] == '\0';
+}
+
+void
+session_keep_nonce(struct acme_session *s, const char *nonce)
+{
+	char *kept;
+
+	if (!session_nonce_ok(nonce))
+		return;
+	kept = strdup(nonce);
+	if (kept == NULL)
+		return;
+	if (s->nonce_count ==
+	    NONCES_MAX) { /* the oldest is the likeliest to be stale */
+		free(s->nonces[0]);
+		memmove(
+		    s->nonces, s->nonces + 1, (NONCES_MAX - 1) * sizeof(s->nonces[0]));
+		s->nonce_count--;
+	}
+	s->nonces[s->nonce_count++] = kept;
+}

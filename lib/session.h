@@ -1,0 +1,19 @@
+/*
+ * session.h - inside libacme: what an exchange needs of its session.
+ */
+#ifndef SESSION_H
+#define SESSION_H
+
+#include "acme.h"
+
+/* Where a request of this kind goes unless it says so itself; NULL: not known. */
+const char *session_url(const struct acme_session *s, enum acme_action action);
+const struct acme_key *session_key(const struct acme_session *s);
+/* A fresh nonce, to be freed by the caller; NULL: none at hand. */
+char *session_take_nonce(struct acme_session *s);
+/* Keeps what a reply brought; nonsense is passed over. */
+void session_keep_nonce(struct acme_session *s, const char *nonce);
+/* Could this be a nonce (RFC 8555 section 6.5.1)? */
+bool session_nonce_ok(const char *nonce);
+
+#endif

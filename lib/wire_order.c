@@ -1,0 +1,161 @@
+/*
+ * wire_order.c - orders: what is asked for and what the CA says of it (RFC 8555
+ * sections 7.1.3, 7.4).
+ */
+#include "wire.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base64url.h"
+#include "json.h"
+
+static const struct {
+	const char *name;
+	enum wire_status status;
+} statuses[] = {
+	{ "pending", WIRE_PENDING },
+	{ "ready", WIRE_READY },
+	{ "processing", WIRE_PROCESSING },
+	{ "valid", WIRE_VALID },
+	{ "invalid", WIRE_INVALID },
+	{ "deactivated", WIRE_DEACTIVATED },
+	{ "expired", WIRE_EXPIRED },
+	{ "revoked", WIRE_REVOKED },
+};
+
+enum wire_status
+wire_status_read(const struct json *object)
+{
+	const char *name = json_string(json_get(object, "status"));
+
+	for (size_t i = 0; name != NULL && i < ELEMENTS(statuses); i++)
+		if (strcmp(name, statuses[i].name) == 0)
+			return statuses[i].status;
+	return WIRE_UNKNOWN;
+}
+
+int
+wire_order_write(const struct acme_identifier *identifiers, size_t count,
+    const char *profile, char **ret)
+{
+	struct json_writer *w = json_writer_new();
+	int r;
+
+	json_open_object(w);
+	json_name(w, "identifiers");
+	json_open_array(w);
+	for (size_t i = 0; i < count; i++) {
+		json_open_object(w);
+		json_member_string(w, "type",
+		    identifiers[i].type == ACME_IDENTIFIER_IP ? "ip" : "dns");
+		json_member_string(w, "value", identifiers[i].value);
+		json_close_object(w);
+	}
+	json_close_array(w);
+	if (profile != NULL)
+		json_member_string(w, "profile", profile);
+	json_close_object(w);
+	r = w != NULL ? json_writer_steal(w, ret, NULL) : -ENOMEM;
+	json_writer_free(w);
+	return r;
+}
+
+int
+wire_finalize_write(const void *csr, size_t csr_len, char **ret)
+{
+	_cleanup_free_ char *text = NULL;
+	struct json_writer *w;
+	int r;
+
+	r = base64url_encode(csr, csr_len, &text);
+	if (r < 0)
+		return r;
+	w = json_writer_new();
+	json_open_object(w);
+	json_member_string(w, "csr", text);
+	json_close_object(w);
+	r = w != NULL ? json_writer_steal(w, ret, NULL) : -ENOMEM;
+	json_writer_free(w);
+	return r;
+}
+
+static int
+read_authorizations(const struct json *list, struct wire_order *o)
+{
+	size_t count = json_type(list) == JSON_ARRAY ? json_count(list) : 0;
+
+	if (count > WIRE_NAMES_MAX)
+		return -EBADMSG;
+	if (count == 0)
+		return 0;
+	o->authorizations = calloc(count, sizeof(*o->authorizations));
+	if (o->authorizations == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		const char *url = json_string(json_at(list, i));
+
+		if (url == NULL || !wire_url_ok(url))
+			return -EBADMSG;
+		o->authorizations[i] = strdup(url);
+		if (o->authorizations[i] == NULL)
+			return -ENOMEM;
+		o->authorization_count = i + 1;
+	}
+	return 0;
+}
+
+static int
+read_members(const struct json *json, struct wire_order *o)
+{
+	int r;
+
+	o->status = wire_status_read(json);
+	if (o->status == WIRE_UNKNOWN)
+		return -EBADMSG;
+	r = read_authorizations(json_get(json, "authorizations"), o);
+	if (r == 0)
+		r = wire_url(json, "finalize", &o->finalize);
+	if (r == 0)
+		r = wire_url(json, "certificate", &o->certificate);
+	if (r < 0)
+		return r;
+	o->error = wire_problem_from(json_get(json, "error"), "order");
+	return 0;
+}
+
+int
+wire_order_read(const char *text, size_t len, struct wire_order **ret)
+{
+	_cleanup_(wire_order_freep) struct wire_order *o = NULL;
+	struct json *json;
+	int r;
+
+	o = calloc(1, sizeof(*o));
+	if (o == NULL)
+		return -ENOMEM;
+	r = json_parse(text, len, &json_limits_acme, &json);
+	if (r < 0)
+		return r;
+	r = read_members(json, o);
+	json_free(json);
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(o);
+	return 0;
+}
+
+struct wire_order *
+wire_order_free(struct wire_order *o)
+{
+	if (o == NULL)
+		return NULL;
+	for (size_t i = 0; i < o->authorization_count; i++)
+		free(o->authorizations[i]);
+	free(o->authorizations);
+	free(o->finalize);
+	free(o->certificate);
+	acme_result_free(o->error);
+	free(o);
+	return NULL;
+}
