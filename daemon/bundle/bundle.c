@@ -1,0 +1,459 @@
+/*
+ * bundle.c - puts a certificate's files where web servers read them, and takes them
+ * away.
+ *
+ * Called by renew/renewal.c. The one step that readers see is the rename of a symbolic
+ * link; before it everything new is on disk, and only after it anything old goes. The
+ * links in the flat HAProxy directory never point to nothing: one that the next
+ * generation doesn't serve is removed before the switch, a new one is made after it.
+ */
+#include "bundle/bundle.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "bundle/compose.h"
+#include "bundle/generation.h"
+#include "platform/file.h"
+#include "scope.h"
+
+#define GENERATIONS ".generations"
+#define FLAT        "haproxy"
+#define NAME_LONG   200
+#define LINK_SIZE   (sizeof(GENERATIONS) + NAME_LONG + 32)
+
+struct bundles {
+	char *path; /* absolute, as configured */
+	char *base; /* last part of the real path: where flat links lead */
+	int live;
+	int generations;
+	int flat;
+};
+
+DEFINE_CLEANUP(struct bundles, bundles_close)
+
+static bool
+name_valid(const char *name)
+{
+	static const char set[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				  "0123456789_-.";
+	size_t len = strlen(name);
+
+	return len > 0 && len <= NAME_LONG && name[0] != '.' && name[0] != '-' &&
+	    strspn(name, set) == len;
+}
+
+/* ---- The switch ---- */
+
+/* ".generations/NAME/" and the number; 0 for none. */
+static const char *
+generation_path(const char *name, uint64_t number, char ret[LINK_SIZE])
+{
+	snprintf(ret, LINK_SIZE, GENERATIONS "/%s/%" PRIu64, name, number);
+	return ret;
+}
+
+/* Which generation is switched in; 0: none. -EEXIST where there is something else. */
+static int
+read_live(const struct bundles *b, const char *name, uint64_t *ret)
+{
+	char to[LINK_SIZE], expected[LINK_SIZE];
+	ssize_t n = readlinkat(b->live, name, to, sizeof(to) - 1);
+	uint64_t number;
+	char *slash;
+
+	if (n < 0 && errno == ENOENT) {
+		*ret = 0;
+		return 0;
+	}
+	if (n < 0)
+		return errno == EINVAL ? -EEXIST : -errno;
+	to[n] = '\0';
+	slash = strrchr(to, '/');
+	number = slash == NULL ? 0 : generation_parse(slash + 1);
+	if (number == 0 || strcmp(to, generation_path(name, number, expected)) != 0)
+		return -EEXIST;
+	*ret = number;
+	return 0;
+}
+
+static int
+open_generations(const struct bundles *b, const char *name, bool make)
+{
+	int fd;
+
+	if (make && mkdirat(b->generations, name, 0700) == 0) {
+		int r = file_sync_dir(b->generations, ".");
+
+		if (r < 0)
+			return r;
+	}
+	fd = openat(
+	    b->generations, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (make && fchmod(fd, 0755) < 0) {
+		int r = -errno;
+
+		close(fd);
+		return r;
+	}
+	return fd;
+}
+
+/* ---- The flat directory ---- */
+
+static const char *const flat_kinds[] = { "", ".ecdsa", ".rsa" };
+
+struct flat {
+	char file[32];             /* in a generation: haproxy.pem.rsa */
+	char link[NAME_LONG + 16]; /* in the flat directory: NAME.pem.rsa */
+	char to[NAME_MAX + NAME_LONG + 64];
+};
+
+static void
+name_flat(const struct bundles *b, const char *name, size_t i, struct flat *ret)
+{
+	snprintf(ret->file, sizeof(ret->file), "haproxy.pem%s", flat_kinds[i]);
+	snprintf(ret->link, sizeof(ret->link), "%s.pem%s", name, flat_kinds[i]);
+	snprintf(ret->to, sizeof(ret->to), "../%s/%s/%s", b->base, name, ret->file);
+}
+
+enum flat_state { FLAT_MISSING, FLAT_RIGHT, FLAT_WRONG, FLAT_FOREIGN };
+
+static enum flat_state
+look_flat(const struct bundles *b, const struct flat *f)
+{
+	char to[sizeof(f->to) + 1];
+	ssize_t n = readlinkat(b->flat, f->link, to, sizeof(to));
+
+	if (n < 0)
+		return errno == ENOENT ? FLAT_MISSING : FLAT_FOREIGN;
+	return (size_t)n == strlen(f->to) && memcmp(to, f->to, (size_t)n) == 0
+	    ? FLAT_RIGHT
+	    : FLAT_WRONG;
+}
+
+/* Is it in that generation? In none of number 0. */
+static bool
+serves(const struct bundles *b, const char *name, uint64_t number, const struct flat *f)
+{
+	char path[LINK_SIZE + sizeof(f->file) + 1], dir[LINK_SIZE];
+
+	snprintf(
+	    path, sizeof(path), "%s/%s", generation_path(name, number, dir), f->file);
+	return number != 0 && faccessat(b->live, path, F_OK, 0) == 0;
+}
+
+/* What the next generation doesn't serve. Somebody else's files stay. */
+static int
+remove_flat(const struct bundles *b, const char *name, uint64_t next)
+{
+	size_t removed = 0;
+	struct flat f;
+
+	for (size_t i = 0; i < ELEMENTS(flat_kinds); i++) {
+		enum flat_state state;
+
+		name_flat(b, name, i, &f);
+		state = look_flat(b, &f);
+		if (state == FLAT_MISSING || state == FLAT_FOREIGN ||
+		    serves(b, name, next, &f))
+			continue;
+		if (unlinkat(b->flat, f.link, 0) < 0 && errno != ENOENT)
+			return -errno;
+		removed++;
+	}
+	return removed > 0 ? file_sync_dir(b->flat, ".") : 0;
+}
+
+static int
+make_flat(const struct bundles *b, const char *name, uint64_t live)
+{
+	struct flat f;
+
+	for (size_t i = 0; i < ELEMENTS(flat_kinds); i++) {
+		int r;
+
+		name_flat(b, name, i, &f);
+		if (!serves(b, name, live, &f) || look_flat(b, &f) == FLAT_RIGHT)
+			continue;
+		r = file_link(b->flat, f.link, f.to);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Are all links right that these files need, and no others there? */
+static bool
+flat_intact(const struct bundles *b, const char *name, const struct compose *files)
+{
+	struct flat f;
+
+	for (size_t i = 0; i < ELEMENTS(flat_kinds); i++) {
+		enum flat_state state;
+
+		name_flat(b, name, i, &f);
+		state = look_flat(b, &f);
+		if (compose_find(files, f.file) != NULL
+			? state != FLAT_RIGHT
+			: state == FLAT_RIGHT || state == FLAT_WRONG)
+			return false;
+	}
+	return true;
+}
+
+/* Is somebody else's file where a link has to be? */
+static bool
+flat_blocked(const struct bundles *b, const char *name, const struct compose *files)
+{
+	struct flat f;
+
+	for (size_t i = 0; i < ELEMENTS(flat_kinds); i++) {
+		name_flat(b, name, i, &f);
+		if (compose_find(files, f.file) != NULL &&
+		    look_flat(b, &f) == FLAT_FOREIGN)
+			return true;
+	}
+	return false;
+}
+
+/* ---- Writing ---- */
+
+/* To generation `number`, or to none at all where it is 0. */
+static int
+switch_to(const struct bundles *b, const char *name, uint64_t number)
+{
+	char to[LINK_SIZE];
+	int r;
+
+	r = remove_flat(b, name, number);
+	if (r < 0)
+		return r;
+	if (number != 0) {
+		r = file_link(b->live, name, generation_path(name, number, to));
+		return r < 0 ? r : make_flat(b, name, number);
+	}
+	if (unlinkat(b->live, name, 0) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return file_sync_dir(b->live, ".");
+}
+
+static int
+write_next(const struct bundles *b, const struct bundle *bundle,
+    const struct compose *files, int dirfd, uint64_t live)
+{
+	uint64_t next;
+	int r;
+
+	r = generation_write(dirfd, files, bundle->mode, bundle->group, live, &next);
+	if (r < 0)
+		return r;
+	r = switch_to(b, bundle->name, next);
+	if (r < 0) {
+		/* Back to what was; where that fails too, its cause is the same. The
+		 * new one may only go when nothing leads to it any more. */
+		if (switch_to(b, bundle->name, live) == 0)
+			generation_remove(dirfd, next);
+		return r;
+	}
+	generation_prune(dirfd, next, live);
+	return 0;
+}
+
+/* What both bundle_write() and bundle_intact() have to know first. */
+static int
+prepare(const struct bundles *b, const struct bundle *bundle, struct compose *files,
+    uint64_t *ret_live)
+{
+	int r;
+
+	if (!name_valid(bundle->name))
+		return -EINVAL;
+	r = compose_files(bundle, files);
+	return r < 0 ? r : read_live(b, bundle->name, ret_live);
+}
+
+int
+bundle_write(struct bundles *b, const struct bundle *bundle)
+{
+	_cleanup_(compose_clear) struct compose files = { 0 };
+	_cleanup_close_ int dirfd = -1;
+	uint64_t live;
+	int r;
+
+	r = prepare(b, bundle, &files, &live);
+	if (r < 0)
+		return r;
+	if (flat_blocked(b, bundle->name, &files))
+		return -EEXIST;
+	dirfd = open_generations(b, bundle->name, true);
+	if (dirfd < 0)
+		return dirfd;
+	if (live == 0 ||
+	    !generation_intact(dirfd, live, &files, bundle->mode, bundle->group))
+		return write_next(b, bundle, &files, dirfd, live);
+	return flat_intact(b, bundle->name, &files) ? 0
+						    : switch_to(b, bundle->name, live);
+}
+
+bool
+bundle_intact(struct bundles *b, const struct bundle *bundle)
+{
+	_cleanup_(compose_clear) struct compose files = { 0 };
+	_cleanup_close_ int dirfd = -1;
+	uint64_t live;
+
+	if (prepare(b, bundle, &files, &live) < 0 || live == 0)
+		return false;
+	dirfd = open_generations(b, bundle->name, false);
+	return dirfd >= 0 &&
+	    generation_intact(dirfd, live, &files, bundle->mode, bundle->group) &&
+	    flat_intact(b, bundle->name, &files);
+}
+
+int
+bundle_remove(struct bundles *b, const char *name)
+{
+	uint64_t live;
+	int r;
+
+	if (!name_valid(name))
+		return -EINVAL;
+	r = read_live(b, name, &live);
+	if (r < 0)
+		return r;
+	r = switch_to(b, name, 0);
+	if (r < 0)
+		return r;
+	r = file_remove_tree(b->generations, name);
+	return r < 0 ? r : file_sync_dir(b->generations, ".");
+}
+
+char *
+bundle_path(const struct bundles *b, const char *name)
+{
+	char *path;
+
+	return asprintf(&path, "%s/%s", b->path, name) < 0 ? NULL : path;
+}
+
+int
+bundle_haproxy_pem(const struct bundle_pair *pair, char **ret, size_t *ret_len)
+{
+	return compose_haproxy(pair, ret, ret_len);
+}
+
+/* ---- The directories ---- */
+
+static int
+open_dir(const char *path, int *ret)
+{
+	int r = file_make_dirs(path, 0755);
+
+	if (r < 0)
+		return r;
+	*ret = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return *ret < 0 ? -errno : 0;
+}
+
+/* Links under a temporary name, which a crash between the two steps of file_link() has
+ * left: ".NAME.XXXXXX". Nobody but us makes such that lead there. */
+static void
+sweep(int dirfd, const char *prefix)
+{
+	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	while (d != NULL && (entry = readdir(d)) != NULL) {
+		size_t len = strlen(entry->d_name);
+		char to[LINK_SIZE];
+		ssize_t n;
+
+		if (entry->d_name[0] != '.' || len < 9 || entry->d_name[len - 7] != '.')
+			continue;
+		n = readlinkat(dirfd, entry->d_name, to, sizeof(to));
+		if (n >= (ssize_t)strlen(prefix) &&
+		    memcmp(to, prefix, strlen(prefix)) == 0)
+			unlinkat(dirfd, entry->d_name, 0);
+	}
+	if (d != NULL)
+		closedir(d);
+	else if (fd >= 0)
+		close(fd);
+}
+
+/* The flat directory is found from the real path, as the kernel follows its links. */
+static int
+open_all(struct bundles *b, const char *bundle_dir)
+{
+	_cleanup_free_ char *real = NULL, *generations = NULL, *flat = NULL, *to = NULL;
+	char *slash;
+	int r;
+
+	r = open_dir(bundle_dir, &b->live);
+	if (r < 0)
+		return r;
+	real = realpath(bundle_dir, NULL);
+	if (real == NULL)
+		return -errno;
+	slash = strrchr(real, '/');
+	if (slash[1] == '\0' || strcmp(slash + 1, FLAT) == 0)
+		return -EINVAL;
+	b->path = strdup(bundle_dir[0] == '/' ? bundle_dir : real);
+	b->base = strdup(slash + 1);
+	if (b->path == NULL || b->base == NULL ||
+	    asprintf(&generations, "%s/" GENERATIONS, real) < 0 ||
+	    asprintf(&flat, "%.*s/" FLAT, (int)(slash - real), real) < 0 ||
+	    asprintf(&to, "../%s/", b->base) < 0)
+		return -ENOMEM;
+	for (size_t len = strlen(b->path); b->path[len - 1] == '/';)
+		b->path[--len] = '\0';
+	r = open_dir(generations, &b->generations);
+	if (r == 0)
+		r = open_dir(flat, &b->flat);
+	if (r < 0)
+		return r;
+	sweep(b->live, GENERATIONS "/");
+	sweep(b->flat, to);
+	return 0;
+}
+
+int
+bundles_open(const char *bundle_dir, struct bundles **ret)
+{
+	_cleanup_(bundles_closep) struct bundles *b = calloc(1, sizeof(*b));
+	int r;
+
+	if (b == NULL)
+		return -ENOMEM;
+	b->live = b->generations = b->flat = -1;
+	r = open_all(b, bundle_dir);
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(b);
+	return 0;
+}
+
+struct bundles *
+bundles_close(struct bundles *b)
+{
+	if (b == NULL)
+		return NULL;
+	closep(&b->live);
+	closep(&b->generations);
+	closep(&b->flat);
+	free(b->path);
+	free(b->base);
+	free(b);
+	return NULL;
+}

@@ -1,0 +1,62 @@
+/*
+ * bundle.h - the files that web servers read: composed from the inventory, written as a
+ * new generation, switched in by one rename.
+ *
+ * Called by renew/renewal.c after an issue, and at start to repair what is damaged. It
+ * knows certificates and keys as PEM only; nothing here is the only copy of anything.
+ *
+ *   bundle_dir/NAME -> .generations/NAME/7       the switch: one rename of this link
+ *   bundle_dir/.generations/NAME/{6,7}/          the one before is kept
+ *   bundle_dir/../haproxy/NAME.pem -> ../live/NAME/haproxy.pem   for HAProxy's crt DIR/
+ */
+#ifndef BUNDLE_H
+#define BUNDLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "acme.h"
+
+/* One key type's certificate. */
+struct bundle_pair {
+	enum acme_key_type key_type;
+	const char *key_pem;
+	const char *chain_pem; /* leaf first */
+};
+
+struct bundle {
+	const char *name;
+	const struct bundle_pair *pairs; /* in the order of `keys`; at least one */
+	size_t pair_count;
+	bool dual;   /* two key types are configured, issued or not */
+	mode_t mode; /* of key files and bundles; public parts too */
+	gid_t group; /* (gid_t)-1: as it comes */
+};
+
+struct bundles; /* the directories */
+
+/* Makes the directories (0755 for those that web servers pass through, but no file in
+ * them is readable beyond its mode). *ret_path is what failed, constant for the call.
+ */
+int bundles_open(const char *bundle_dir, struct bundles **ret);
+struct bundles *bundles_close(struct bundles *b);
+
+/* Checks each pair (-EKEYREJECTED where key and certificate don't belong together),
+ * writes the files of contract order: cert.pem chain.pem fullchain.pem privkey.pem, per
+ * key type where dual, haproxy.pem or haproxy.pem.ecdsa/.rsa; fsyncs; switches; updates
+ * the flat HAProxy directory; removes generations older than the one before. Where
+ * anything fails, what is served stays as it was. */
+int bundle_write(struct bundles *b, const struct bundle *bundle);
+/* Are all files there, whole and of the right mode, group and content? */
+bool bundle_intact(struct bundles *b, const struct bundle *bundle);
+/* Removes the certificate's entry, all generations, and its flat HAProxy names. */
+int bundle_remove(struct bundles *b, const char *name);
+/* bundle_dir/NAME, to be freed. */
+char *bundle_path(const struct bundles *b, const char *name);
+
+/* The one bundle for HAProxy: leaf, chain, key. Secret: free it with acme_wipe_free().
+ */
+int bundle_haproxy_pem(const struct bundle_pair *pair, char **ret, size_t *ret_len);
+
+#endif

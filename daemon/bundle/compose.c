@@ -1,0 +1,179 @@
+/*
+ * compose.c - makes the PEM texts that web servers read out of keys and chains.
+ *
+ * Everything is parsed and written anew, so what is served is PKCS#8 and plain PEM
+ * whatever the inventory or a user's own key file looked like, and a key never comes
+ * beside a certificate of another.
+ */
+#include "bundle/compose.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "buffer.h"
+#include "cert.h"
+#include "key.h"
+#include "scope.h"
+
+/* One pair as PEM. */
+struct parts {
+	char *key;
+	char *cert;
+	char *chain; /* without the leaf; may be empty */
+	char *fullchain;
+};
+
+static void
+clear_parts(struct parts *p)
+{
+	acme_wipe_free(p->key, p->key == NULL ? 0 : strlen(p->key));
+	free(p->cert);
+	free(p->chain);
+	free(p->fullchain);
+}
+
+static int
+write_chain(const struct acme_chain *chain, struct parts *ret)
+{
+	int r = acme_chain_pem(chain, 0, &ret->cert);
+
+	if (r == 0)
+		r = acme_chain_pem_from(chain, 0, &ret->fullchain);
+	if (r == 0 && acme_chain_count(chain) > 1)
+		return acme_chain_pem_from(chain, 1, &ret->chain);
+	if (r == 0)
+		ret->chain = strdup("");
+	return r == 0 && ret->chain == NULL ? -ENOMEM : r;
+}
+
+static int
+parse_pair(const struct bundle_pair *pair, struct parts *ret)
+{
+	_cleanup_(acme_key_freep) struct acme_key *key = NULL;
+	_cleanup_(acme_chain_freep) struct acme_chain *chain = NULL;
+	bool rsa = acme_key_type_is_rsa(pair->key_type);
+	int r;
+
+	r = acme_key_from_pem(pair->key_pem, strlen(pair->key_pem), &key);
+	if (r < 0)
+		return r;
+	r = acme_chain_parse(pair->chain_pem, strlen(pair->chain_pem), &chain, NULL);
+	if (r < 0)
+		return r;
+	if (!cert_is_for(chain, key) ||
+	    acme_key_type_is_rsa(acme_key_get_type(key)) != rsa)
+		return -EKEYREJECTED;
+	r = acme_key_to_pem(key, &ret->key);
+	return r < 0 ? r : write_chain(chain, ret);
+}
+
+static int
+join(const struct parts *p, char **ret, size_t *ret_len)
+{
+	_cleanup_(buffer_free) struct buffer b = { 0 };
+
+	buffer_puts(&b, p->fullchain);
+	buffer_puts(&b, p->key);
+	return buffer_steal(&b, ret, ret_len);
+}
+
+int
+compose_haproxy(const struct bundle_pair *pair, char **ret, size_t *ret_len)
+{
+	_cleanup_(clear_parts) struct parts p = { 0 };
+	int r = parse_pair(pair, &p);
+
+	return r < 0 ? r : join(&p, ret, ret_len);
+}
+
+/* A name with its free place in the table; the caller fills in the content. */
+static struct compose_file *
+add(struct compose *c, const char *stem, const char *kind, const char *end)
+{
+	struct compose_file *f = &c->files[c->count++];
+
+	snprintf(f->name, sizeof(f->name), "%s%s%s", stem, kind, end);
+	return f;
+}
+
+static int
+add_text(struct compose *c, const char *stem, const char *kind, const char *text)
+{
+	struct compose_file *f = add(c, stem, kind, ".pem");
+
+	f->data = strdup(text);
+	f->len = strlen(text);
+	return f->data == NULL ? -ENOMEM : 0;
+}
+
+static int
+add_parts(struct compose *c, const char *kind, const struct parts *p)
+{
+	int r = add_text(c, "cert", kind, p->cert);
+
+	if (r == 0)
+		r = add_text(c, "chain", kind, p->chain);
+	if (r == 0)
+		r = add_text(c, "fullchain", kind, p->fullchain);
+	return r < 0 ? r : add_text(c, "privkey", kind, p->key);
+}
+
+static int
+add_pair(struct compose *c, const struct bundle *bundle, size_t i)
+{
+	_cleanup_(clear_parts) struct parts p = { 0 };
+	const char *kind =
+	    acme_key_type_is_rsa(bundle->pairs[i].key_type) ? ".rsa" : ".ecdsa";
+	struct compose_file *f;
+	int r;
+
+	r = parse_pair(&bundle->pairs[i], &p);
+	if (r == 0 && i == 0)
+		r = add_parts(c, "", &p);
+	if (r == 0 && bundle->dual)
+		r = add_parts(c, kind, &p);
+	if (r < 0)
+		return r;
+	/* HAProxy ignores the suffixed ones where there is one without. */
+	f = add(c, "haproxy.pem", "", bundle->dual ? kind : "");
+	return join(&p, &f->data, &f->len);
+}
+
+/* One pair, or one RSA and one ECDSA. */
+static bool
+pairs_fit(const struct bundle *bundle)
+{
+	if (bundle->pair_count == 1)
+		return true;
+	return bundle->pair_count == 2 && bundle->dual &&
+	    acme_key_type_is_rsa(bundle->pairs[0].key_type) !=
+	    acme_key_type_is_rsa(bundle->pairs[1].key_type);
+}
+
+int
+compose_files(const struct bundle *bundle, struct compose *ret)
+{
+	int r = pairs_fit(bundle) ? 0 : -EINVAL;
+
+	for (size_t i = 0; i < bundle->pair_count && r == 0; i++)
+		r = add_pair(ret, bundle, i);
+	return r;
+}
+
+const struct compose_file *
+compose_find(const struct compose *c, const char *name)
+{
+	for (size_t i = 0; i < c->count; i++)
+		if (strcmp(c->files[i].name, name) == 0)
+			return &c->files[i];
+	return NULL;
+}
+
+void
+compose_clear(struct compose *c)
+{
+	for (size_t i = 0; i < c->count; i++)
+		acme_wipe_free(c->files[i].data, c->files[i].len);
+	c->count = 0;
+}

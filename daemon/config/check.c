@@ -1,0 +1,172 @@
+/*
+ * check.c - what can be checked only when all files are read: duplicates, references,
+ * and each certificate as a whole.
+ *
+ * Called by config.c, once. Everything is sorted or looked up, as there may be very
+ * many certificates.
+ */
+#include "config/load.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* In reading order where they are the same: files are read main first, then by name. */
+static int
+compare_origins(const void *a, const void *b)
+{
+	const struct origin *x = *(const struct origin *const *)a;
+	const struct origin *y = *(const struct origin *const *)b;
+	int r = (int)x->kind - (int)y->kind;
+
+	if (r == 0)
+		r = strcasecmp(x->name, y->name);
+	if (r == 0)
+		r = x < y ? -1 : x > y;
+	return r;
+}
+
+static void
+refuse_duplicate(struct load *l, const struct origin *o, const struct origin *first)
+{
+	const char *kind = schema_sections[o->kind].kind;
+
+	l->failed = true;
+	config_errors_add(l->errors, o->file, o->line, NULL,
+	    "duplicate section [%s%s%s]; the first is at %s:%u", kind,
+	    *o->name != '\0' ? " " : "", o->name, first->file, first->line);
+}
+
+static int
+check_duplicates(struct load *l)
+{
+	_cleanup_free_ const struct origin **sorted = NULL;
+	const struct origin *first = NULL;
+
+	if (l->origin_count < 2)
+		return 0;
+	sorted = calloc(l->origin_count, sizeof(*sorted));
+	if (sorted == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < l->origin_count; i++)
+		sorted[i] = &l->origins[i];
+	qsort(sorted, l->origin_count, sizeof(*sorted), compare_origins);
+	for (size_t i = 0; i < l->origin_count; i++) {
+		const struct origin *o = sorted[i];
+
+		if (first != NULL && first->kind == o->kind &&
+		    strcasecmp(first->name, o->name) == 0)
+			refuse_duplicate(l, o, first);
+		else
+			first = o;
+	}
+	return 0;
+}
+
+static const struct origin *
+find_origin(const struct load *l, enum section_kind kind, const char *name)
+{
+	for (size_t i = 0; i < l->origin_count; i++)
+		if (l->origins[i].kind == kind &&
+		    strcasecmp(l->origins[i].name, name) == 0)
+			return &l->origins[i];
+	return NULL;
+}
+
+/* Written twice, and said so: which of them is meant nobody knows. */
+static bool
+is_doubled(const struct config *c, const struct ca_config *ca)
+{
+	size_t i = (size_t)(ca - c->cas);
+
+	return (i > 0 && strcasecmp(ca[-1].name, ca->name) == 0) ||
+	    (i + 1 < c->ca_count && strcasecmp(ca[1].name, ca->name) == 0);
+}
+
+/* Once for each CA, where it is written, or where it is used without being written. */
+static void
+check_terms(struct load *l, const struct certificate_text *text,
+    const struct certificate_spec *spec, bool *said)
+{
+	const struct ca_config *ca;
+	size_t i = 0;
+
+	while ((ca = parse_terms_missing(l->c, spec, &i)) != NULL) {
+		const struct origin *o;
+
+		if (said[ca - l->c->cas] || is_doubled(l->c, ca))
+			continue;
+		said[ca - l->c->cas] = true;
+		l->failed = true;
+		o = ca->built_in ? NULL : find_origin(l, SECTION_CA, ca->name);
+		config_errors_add(l->errors, o != NULL ? o->file : text->file,
+		    o != NULL ? o->line : text->line, "ca", TERMS_MISSING, ca->name);
+	}
+}
+
+/* Reads it once more, now that all it may refer to is known. */
+static int
+check_certificate(struct load *l, const struct certificate_text *text,
+    const struct section *defaults, size_t *line, bool *said)
+{
+	_cleanup_(certificate_spec_freep) struct certificate_spec *spec = NULL;
+	_cleanup_free_ char *copy = strdup(text->spec);
+	const unsigned *lines = l->lines != NULL ? l->lines + *line : NULL;
+	struct section s;
+	int r;
+
+	if (copy == NULL)
+		return -ENOMEM;
+	section_begin(&s, &schema_sections[SECTION_CERTIFICATE], text->name, text->file,
+	    text->line);
+	*line += section_read(&s, copy, lines, l->errors);
+	r = parse_certificate(l->c, &s, defaults, &spec, l->errors);
+	if (r == 0)
+		check_terms(l, text, spec, said);
+	else if (r == -EBADMSG)
+		l->failed = true;
+	return r == -ENOMEM ? r : 0;
+}
+
+static int
+check_defaults(struct load *l, struct section *defaults, char *text)
+{
+	_cleanup_(certificate_spec_freep) struct certificate_spec *spec = NULL;
+	const struct origin *o = find_origin(l, SECTION_DEFAULTS, "");
+	int r;
+
+	section_begin(defaults, &schema_sections[SECTION_DEFAULTS], "",
+	    o != NULL ? o->file : NULL, o != NULL ? o->line : 0);
+	section_read(defaults, text, l->defaults_lines, l->errors);
+	r = parse_certificate(l->c, defaults, NULL, &spec, l->errors);
+	if (r == -EBADMSG)
+		l->failed = true;
+	return r == -ENOMEM ? r : 0;
+}
+
+static int
+check_certificates(struct load *l)
+{
+	_cleanup_free_ char *text =
+	    strdup(l->c->defaults != NULL ? l->c->defaults : "");
+	_cleanup_free_ bool *said = calloc(l->c->ca_count, sizeof(*said));
+	struct section defaults;
+	size_t line = 0;
+	int r;
+
+	if (text == NULL || said == NULL)
+		return -ENOMEM;
+	r = check_defaults(l, &defaults, text);
+	for (size_t i = 0; r == 0 && i < l->c->certificate_count; i++)
+		r = check_certificate(
+		    l, &l->c->certificates[i], &defaults, &line, said);
+	return r;
+}
+
+int
+load_check(struct load *l)
+{
+	int r = check_duplicates(l);
+
+	return r == 0 ? check_certificates(l) : r;
+}

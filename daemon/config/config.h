@@ -1,0 +1,166 @@
+/*
+ * config.h - what the administrator wrote, checked, with defaults filled in.
+ *
+ * config_load() reads the INI file and conf.d; everything else in renewd sees only
+ * these structs. Certificates are kept as the text of their section: there may be
+ * 100,000 of them, and the inventory keeps the same text; certificate_spec_parse()
+ * turns it, with [defaults] of the moment, into a struct.
+ */
+#ifndef CONFIG_H
+#define CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "acme.h"
+#include "scope.h"
+
+/* A list of words, as `domains = a b` gives it. */
+struct words {
+	char **v;
+	size_t n;
+};
+
+/* A length of time: seconds, or a share of a certificate's life. */
+struct duration {
+	int64_t seconds; /* 0 where it is a share */
+	unsigned share;  /* parts per million of the life; 0 where it is seconds */
+};
+
+enum http01_redirect { HTTP01_REDIRECT_NONE, HTTP01_REDIRECT_HTTPS };
+
+struct ca_config {
+	char *name;
+	char *directory;
+	struct words contact;
+	bool accept_terms;
+	enum acme_key_type account_key; /* ACME_KEY_NONE: account_key_file says */
+	char *account_key_file;
+	char *trust_file;
+	char *proxy;
+	char *eab_kid;
+	char *eab_hmac_key_file;
+	bool built_in; /* and not written in the file */
+};
+
+enum target_type {
+	TARGET_HAPROXY = 1,
+	TARGET_NGINX = 2,
+	TARGET_SIGNAL = 3,
+	TARGET_EXEC = 4,
+};
+
+struct target_config {
+	char *name;
+	enum target_type type;
+	char *master_socket; /* haproxy */
+	char *pidfile;       /* haproxy nginx signal */
+	char *process;       /* signal; nginx and haproxy have theirs as default */
+	int signal;          /* signal */
+	struct words test_command; /* nginx */
+	struct words command;      /* exec */
+	struct duration timeout;   /* exec, test_command */
+};
+
+/* One [certificate NAME] as it stands in a file. */
+struct certificate_text {
+	char *name;
+	char *spec; /* "key = value" lines, canonical: equal text means equal section */
+	const char *file;
+	unsigned line;
+};
+
+/* The same with [defaults] and built-in defaults applied. */
+struct certificate_spec {
+	char *name;
+	struct acme_identifier *identifiers;
+	size_t identifier_count;
+	struct words cas;
+	enum acme_key_type keys[2];
+	size_t key_count;
+	bool reuse_key;
+	struct words challenges;
+	char *
+	    profile; /* NULL: none; a last "!" is cut off and told by profile_insists */
+	bool profile_insists;
+	bool must_staple;
+	struct duration renew_before; /* both 0: auto */
+	bool placeholder;
+	struct words deploy;
+	bool enabled;
+	mode_t bundle_mode;
+	char *bundle_group; /* NULL: as it comes */
+};
+
+struct config {
+	char *path;
+	struct {
+		char *state_dir;
+		char *bundle_dir;
+		mode_t bundle_mode;
+		char *bundle_group;
+		int log_level; /* LOG_INFO ... */
+		unsigned max_orders;
+	} renewd;
+	struct {
+		char *socket;
+		char *group;
+		char *readers;
+	} control;
+	struct {
+		struct words listen;
+		enum http01_redirect redirect;
+	} http01;
+	struct ca_config *cas; /* built-in ones too */
+	size_t ca_count;
+	struct target_config *targets;
+	size_t target_count;
+	char *defaults; /* text of [defaults], as in struct certificate_text */
+	struct certificate_text *certificates;
+	size_t certificate_count;
+	char **files; /* all that were read */
+	size_t file_count;
+};
+
+/* Everything that is wrong, in the order of files and lines. */
+struct config_errors {
+	struct config_error {
+		char *file;    /* NULL: what certificate_spec_parse() was given */
+		unsigned line; /* 0: about the file as a whole */
+		char *field;   /* the key, or NULL */
+		char *message;
+	} * v;
+	size_t n;
+};
+
+/* -EBADMSG where there is at least one error (all of them are in `errors`), -ENOMEM. */
+int config_load(const char *path, struct config **ret, struct config_errors *errors);
+struct config *config_free(struct config *c);
+/* What is in force, as INI, defaults included, secrets masked. */
+void config_print(const struct config *c, FILE *out);
+/* NULL where there is none of that name; names are compared without regard to case. */
+const struct ca_config *config_ca(const struct config *c, const char *name);
+const struct target_config *config_target(const struct config *c, const char *name);
+
+/* Reads a section's text as kept in the inventory. The same errors as config_load(). */
+int certificate_spec_parse(const struct config *c, const char *name, const char *text,
+    struct certificate_spec **ret, struct config_errors *errors);
+struct certificate_spec *certificate_spec_free(struct certificate_spec *s);
+/* The domains as one string, separated by `separator`. The caller frees. */
+char *certificate_spec_domains(const struct certificate_spec *s, char separator);
+
+void config_errors_add(struct config_errors *errors, const char *file, unsigned line,
+    const char *field, const char *format, ...) __attribute__((format(printf, 5, 6)));
+void config_errors_print(const struct config_errors *errors, FILE *out);
+void config_errors_clear(struct config_errors *errors);
+
+/* The number of parts of `life` (seconds) that a duration means. */
+int64_t duration_seconds(const struct duration *d, int64_t life);
+
+DEFINE_CLEANUP(struct config, config_free)
+DEFINE_CLEANUP(struct certificate_spec, certificate_spec_free)
+
+#endif

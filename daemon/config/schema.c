@@ -1,0 +1,171 @@
+/*
+ * schema.c - the rows of schema.h: everything that the configuration knows.
+ *
+ * Order matters twice: certificates are kept as text in the order of these rows, and
+ * [deploy] needs its type first.
+ */
+#include "config/schema.h"
+
+#include <string.h>
+
+#include "config/config.h"
+#include "config/values.h"
+
+#define CONFIG(field)      offsetof(struct config, field)
+#define CA(field)          offsetof(struct ca_config, field)
+#define TARGET(field)      offsetof(struct target_config, field)
+#define CERTIFICATE(field) offsetof(struct certificate_spec, field)
+
+#define HAPROXY TYPE_BIT(TARGET_HAPROXY)
+#define NGINX   TYPE_BIT(TARGET_NGINX)
+#define SIGNAL  TYPE_BIT(TARGET_SIGNAL)
+#define EXEC    TYPE_BIT(TARGET_EXEC)
+
+/* clang-format off */
+static const struct schema_key renewd_keys[] = {
+	{ "state_dir", &value_path, CONFIG(renewd.state_dir), "/var/lib/renewd",
+	  .help = "directory of the database: accounts, keys, certificates, history" },
+	{ "bundle_dir", &value_path, CONFIG(renewd.bundle_dir), "/var/lib/renewd/live",
+	  .help = "directory that web servers read: one entry for each certificate" },
+	{ "bundle_mode", &value_mode, CONFIG(renewd.bundle_mode), "0640", .max = 0640,
+	  .help = "mode of the files in bundle_dir, 0640 at most" },
+	{ "bundle_group", &value_group, CONFIG(renewd.bundle_group),
+	  .help = "group of the files in bundle_dir; the daemon's user must be in it" },
+	{ "log_level", &value_log_level, CONFIG(renewd.log_level), "info",
+	  .help = "what is logged: error, warning, notice, info or debug" },
+	{ "max_orders", &value_number, CONFIG(renewd.max_orders), "16", .min = 1, .max = 1000,
+	  .help = "orders in flight at one time, over all CAs" },
+};
+
+static const struct schema_key control_keys[] = {
+	{ "socket", &value_socket, CONFIG(control.socket), "/run/renewd/control.sock",
+	  .help = "UNIX socket on which renewctl and others are answered" },
+	{ "group", &value_group, CONFIG(control.group), "renewd-admin",
+	  .help = "group whose members may do everything" },
+	{ "readers", &value_group, CONFIG(control.readers),
+	  .help = "group whose members may look, but not change or see a key" },
+};
+
+static const struct schema_key http01_keys[] = {
+	{ "listen", &value_listen, CONFIG(http01.listen), "[::]:80 0.0.0.0:80", .max = 16,
+	  .help = "addresses on which http-01 challenges are answered" },
+	{ "redirect", &value_redirect, CONFIG(http01.redirect), "none",
+	  .help = "other requests: https sends them there, none says 404" },
+};
+
+static const struct schema_key ca_keys[] = {
+	{ "directory", &value_directory, CA(directory),
+	  .help = "URL of the CA's directory; built in for well-known names" },
+	{ "contact", &value_contact, CA(contact), .max = 10,
+	  .help = "mailto: addresses that the CA may write to" },
+	{ "accept_terms", &value_bool, CA(accept_terms), "no",
+	  .help = "yes: you have read and accept the CA's terms of service" },
+	{ "account_key", &value_account_key, CA(account_key), "ecdsa-p256",
+	  .help = "type of the account's key, or file:PATH to bring one's own" },
+	{ "trust_file", &value_path, CA(trust_file),
+	  .help = "PEM roots for the CA's own HTTPS, instead of the system's" },
+	{ "proxy", &value_proxy, CA(proxy),
+	  .help = "http://, https:// or socks5:// proxy on the way to the CA" },
+	{ "eab_kid", &value_word, CA(eab_kid),
+	  .help = "external account binding: the key's name" },
+	{ "eab_hmac_key_file", &value_secret, CA(eab_hmac_key_file),
+	  .help = "external account binding: file of the key, or credential:NAME" },
+};
+
+static const struct schema_key certificate_keys[] = {
+	{ "domains", &value_domains, CERTIFICATE(identifiers), .max = 100,
+	  .help = "DNS names and IP addresses; default: the section's name" },
+	{ "ca", &value_cas, CERTIFICATE(cas), .max = 16,
+	  .help = "[ca] sections in order of preference; default: the only one" },
+	{ "keys", &value_keys, CERTIFICATE(keys), "ecdsa-p256", .max = 2,
+	  .help = "types of keys, one certificate for each: one ECDSA, one RSA at most" },
+	{ "reuse_key", &value_bool, CERTIFICATE(reuse_key), "no",
+	  .help = "keep the key at renewals" },
+	{ "key_file", &value_later, .help = "keys of one's own" },
+	{ "challenge", &value_challenges, CERTIFICATE(challenges), "http-01", .max = 8,
+	  .help = "types of challenges in order of preference" },
+	{ "profile", &value_profile, CERTIFICATE(profile),
+	  .help = "profile asked for where the CA has it; NAME! insists" },
+	{ "preferred_chain", &value_later, .help = "common name of an issuer in the chain" },
+	{ "must_staple", &value_bool, CERTIFICATE(must_staple), "no",
+	  .help = "ask for the OCSP must-staple extension" },
+	{ "renew_before", &value_renew_before, CERTIFICATE(renew_before), "auto",
+	  .min = 1, .max = 10 * 366 * 86400,
+	  .help = "auto, or a duration, or a share of the life, 1/2 at most" },
+	{ "placeholder", &value_bool, CERTIFICATE(placeholder), "yes",
+	  .help = "a self-signed certificate until the first one is there" },
+	{ "deploy", &value_targets, CERTIFICATE(deploy), .max = 32,
+	  .help = "[deploy] sections, in order" },
+	{ "enabled", &value_bool, CERTIFICATE(enabled), "yes",
+	  .help = "no: kept, but not renewed" },
+	{ "bundle_mode", &value_mode, CERTIFICATE(bundle_mode), .max = 0640,
+	  .help = "as in [renewd], which is the default" },
+	{ "bundle_group", &value_group, CERTIFICATE(bundle_group),
+	  .help = "as in [renewd], which is the default" },
+};
+
+static const struct schema_key deploy_keys[] = {
+	{ "type", &value_target_type, TARGET(type),
+	  .help = "what it is: haproxy, nginx, signal or exec" },
+	{ "socket", &value_later, .help = "HAProxy's runtime API" },
+	{ "master_socket", &value_socket, TARGET(master_socket), .types = HAPROXY,
+	  .help = "HAProxy's master CLI, a UNIX socket" },
+	{ "unit", &value_later, .help = "systemd unit" },
+	{ "action", &value_later, .help = "what systemd does with the unit" },
+	{ "pidfile", &value_path, TARGET(pidfile), .types = HAPROXY | NGINX | SIGNAL,
+	  .needed = NGINX | SIGNAL, .help = "file with the process id of the server" },
+	{ "process", &value_program, TARGET(process), .types = SIGNAL, .needed = SIGNAL,
+	  .help = "executable that the process must be: a name or a path" },
+	{ "signal", &value_signal, TARGET(signal), "HUP", .min = 1, .max = 64,
+	  .types = SIGNAL, .help = "signal that makes the server read its files again" },
+	{ "test_command", &value_command, TARGET(test_command), .max = 64, .types = NGINX,
+	  .help = "program and arguments that check the server's configuration before" },
+	{ "command", &value_command, TARGET(command), .max = 64, .types = EXEC,
+	  .needed = EXEC, .help = "program and arguments; no shell" },
+	{ "timeout", &value_duration, TARGET(timeout), "2m", .min = 1, .max = 86400,
+	  .types = EXEC, .help = "after which the program is ended" },
+	{ "bundle_path", &value_later, .help = "name of a bundle as HAProxy knows it" },
+	{ "verify", &value_later, .help = "addresses to look at after a deployment" },
+	{ "verify_interval", &value_later, .help = "how often to look again" },
+	{ "roll_back", &value_later, .help = "the old bundle again where verify fails" },
+	{ "deploy_window", &value_later, .help = "when deployments may happen" },
+	{ "require", &value_later, .help = "a renewal counts only when it is deployed" },
+};
+
+#define KEYS(rows) .keys = (rows), .count = ELEMENTS(rows)
+
+const struct schema_section schema_sections[SECTION_KINDS] = {
+	[SECTION_RENEWD] = { "renewd", KEYS(renewd_keys), .help = "the daemon itself" },
+	[SECTION_CONTROL] = { "control", KEYS(control_keys), .help = "the control socket" },
+	[SECTION_HTTP01] = { "http-01", KEYS(http01_keys),
+	  .help = "the listener that answers http-01 challenges" },
+	[SECTION_CA] = { "ca", true, KEYS(ca_keys), .help = "a certificate authority" },
+	[SECTION_DEFAULTS] = { "defaults", KEYS(certificate_keys),
+	  .help = "keys of [certificate] for those that don't say otherwise" },
+	[SECTION_CERTIFICATE] = { "certificate", true, KEYS(certificate_keys),
+	  .help = "a certificate to be had" },
+	[SECTION_DEPLOY] = { "deploy", true, KEYS(deploy_keys),
+	  .help = "a server that is told of new certificates" },
+};
+/* clang-format on */
+
+_Static_assert(ELEMENTS(certificate_keys) <= SCHEMA_KEYS_MAX, "slots");
+_Static_assert(ELEMENTS(deploy_keys) <= SCHEMA_KEYS_MAX, "slots");
+
+const struct schema_section *
+schema_section(const char *kind)
+{
+	for (size_t i = 0; i < SECTION_KINDS; i++)
+		if (strcmp(schema_sections[i].kind, kind) == 0)
+			return &schema_sections[i];
+	return NULL;
+}
+
+const struct schema_key *
+schema_key(const struct schema_section *s, const char *name)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (strcmp(s->keys[i].name, name) == 0)
+			return &s->keys[i];
+	return NULL;
+}

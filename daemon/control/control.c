@@ -1,0 +1,323 @@
+/*
+ * control.c - the HTTP server on the UNIX socket: opens it, lets clients in, and hands
+ * each request to its route.
+ *
+ * Owned by daemon.c. It decides who may ask what and how much may be sent; what is
+ * answered is the handlers' business.
+ */
+#include "control/control.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <event2/listener.h>
+
+#include "config/config.h"
+#include "control/admission.h"
+#include "control/call.h"
+#include "control/endpoint.h"
+#include "control/peer.h"
+#include "control/problem.h"
+#include "control/routes.h"
+#include "platform/clock.h"
+#include "platform/log.h"
+#include "scope.h"
+
+#define HEADERS_MAX    (16 * 1024)
+#define BODY_MAX       (1024 * 1024)
+#define IDLE_TIMEOUT_S 60
+#define PAUSE_MS       100 /* where no more descriptors are to be had */
+
+/* evhttp refuses by itself, and in HTML, what is over its own limits; the room between
+ * is for answers of ours. A method that isn't listed here gets a 501 from it. */
+#define HARD_BODY_MAX (2 * BODY_MAX)
+#define METHODS                                                          \
+  (EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST | EVHTTP_REQ_PUT | \
+      EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS | EVHTTP_REQ_PATCH)
+
+struct control {
+	struct service service;
+	struct evhttp *http;
+	struct admission *admission;
+	struct peer_groups groups;
+	struct endpoint
+	    *endpoint; /* these three: NULL before the first configuration */
+	struct evhttp_bound_socket *bound;
+	struct evconnlistener *listener; /* owned by http */
+	struct event *resume;
+};
+
+/* ---- requests ---- */
+
+static int
+descriptor(struct evhttp_request *http)
+{
+	struct evhttp_connection *connection = evhttp_request_get_connection(http);
+
+	return bufferevent_getfd(evhttp_connection_get_bufferevent(connection));
+}
+
+static void
+refuse_method(struct evhttp_request *http, unsigned methods)
+{
+	char allow[64];
+
+	evhttp_add_header(evhttp_request_get_output_headers(http), "Allow",
+	    routes_methods(methods, allow, sizeof(allow)));
+	problem_send(http,
+	    &(struct problem){
+		.status = 405, .detail = "this path has other methods" });
+}
+
+static void
+refuse(struct evhttp_request *http, int status, const char *detail)
+{
+	problem_send(http, &(struct problem){ .status = status, .detail = detail });
+}
+
+/* What may this client do with this route? */
+static bool
+is_allowed(
+    const struct control *c, const struct route *route, struct evhttp_request *http)
+{
+	enum peer_access access = peer_access(descriptor(http), &c->groups, NULL);
+
+	switch (access) {
+	case PEER_ADMIN:
+		return true;
+	case PEER_READER:
+		return route->privilege == ROUTE_LOOK;
+	case PEER_STRANGER:
+		break;
+	}
+	return false;
+}
+
+static void
+run_route(struct call *call, const struct route *route)
+{
+	const char *query;
+
+	TAILQ_INIT(&call->query);
+	query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(call->http));
+	if (query != NULL && evhttp_parse_query_str(query, &call->query) < 0)
+		refuse(call->http, 400, "the query is malformed");
+	else
+		route->handler(call);
+	evhttp_clear_headers(&call->query);
+}
+
+static void
+request_cb(struct evhttp_request *http, void *arg)
+{
+	struct control *c = arg;
+	struct call call = { .service = &c->service, .http = http };
+	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(http);
+	const char *path = uri != NULL ? evhttp_uri_get_path(uri) : NULL;
+	const struct route *route;
+	unsigned methods;
+	int r;
+
+	if (path == NULL)
+		path = "";
+	r = routes_find(evhttp_request_get_command(http), path, call.name,
+	    sizeof(call.name), &route, &methods);
+	if (r == -EPERM)
+		refuse_method(http, methods);
+	else if (r < 0)
+		refuse(http, 404, "there is no such path");
+	else if (!is_allowed(c, route, http))
+		refuse(http, 403, "you may not do this");
+	else if (evbuffer_get_length(evhttp_request_get_input_buffer(http)) > BODY_MAX)
+		refuse(http, 413, "the body is too large");
+	else
+		run_route(&call, route);
+}
+
+/* ---- the socket ---- */
+
+/* accept(2) fails at once for as long as there are no descriptors; asking again and
+ * again would take the whole processor. */
+static void
+accept_failed_cb(struct evconnlistener *listener, void *arg)
+{
+	struct timeval pause = { .tv_usec = PAUSE_MS * 1000 };
+	struct control *c = arg;
+
+	evconnlistener_disable(listener);
+	event_add(c->resume, &pause);
+}
+
+static void
+resume_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct control *c = arg;
+
+	(void)fd;
+	(void)what;
+	if (c->listener != NULL)
+		evconnlistener_enable(c->listener);
+}
+
+static void
+close_socket(struct control *c)
+{
+	if (c->bound != NULL)
+		evhttp_del_accept_socket(c->http, c->bound);
+	c->bound = NULL;
+	c->listener = NULL;
+	c->endpoint = endpoint_close(c->endpoint);
+}
+
+/* The old one, if any, is closed when the new one is there. */
+static int
+open_socket(struct control *c, const char *path)
+{
+	_cleanup_(endpoint_closep) struct endpoint *endpoint = NULL;
+	struct evconnlistener *listener;
+	struct evhttp_bound_socket *bound;
+	int fd;
+	int r;
+
+	r = endpoint_open(path, &endpoint, &fd);
+	if (r < 0)
+		return r;
+	listener = evconnlistener_new(c->service.means.base, NULL, NULL,
+	    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+	if (listener == NULL) {
+		close(fd);
+		return -ENOMEM;
+	}
+	bound = evhttp_bind_listener(c->http, listener);
+	if (bound == NULL) {
+		evconnlistener_free(listener);
+		return -ENOMEM;
+	}
+	close_socket(c);
+	c->endpoint = steal_ptr(endpoint);
+	c->bound = bound;
+	c->listener = listener;
+	evconnlistener_set_error_cb(listener, accept_failed_cb);
+	return 0;
+}
+
+static gid_t
+find_group(const char *name, const char *meant_for)
+{
+	gid_t group;
+	int r;
+
+	r = peer_find_group(name, &group);
+	if (r == 0)
+		return group;
+	if (name != NULL && *name != '\0')
+		log_line(LOG_NOTICE, NULL,
+		    "group %s not found: no %s at the control socket but root and "
+		    "renewd's own user",
+		    name, meant_for);
+	return PEER_NO_GROUP;
+}
+
+/* With readers everybody can connect, and those who are nobody are turned away by their
+ * credentials; a file has one group only. */
+static void
+admit(struct control *c, const struct config *config)
+{
+	mode_t mode = 0600;
+	int r;
+
+	c->groups.admins = find_group(config->control.group, "administrators");
+	c->groups.readers = find_group(config->control.readers, "readers");
+	if (c->groups.readers != PEER_NO_GROUP)
+		mode = 0666;
+	else if (c->groups.admins != PEER_NO_GROUP)
+		mode = 0660;
+	r = endpoint_allow(c->endpoint, c->groups.admins, mode);
+	if (r < 0)
+		log_line(LOG_NOTICE, NULL,
+		    "control socket cannot be given to group %s: %s",
+		    config->control.group, strerror(-r));
+}
+
+int
+control_configure(struct control *c, const struct config *config)
+{
+	const char *path = config->control.socket;
+	int r;
+
+	if (c->endpoint == NULL || strcmp(endpoint_path(c->endpoint), path) != 0) {
+		r = open_socket(c, path);
+		if (r < 0)
+			return r;
+	}
+	c->service.config = config;
+	admit(c, config);
+	return 0;
+}
+
+/* ---- the server ---- */
+
+static int
+start(struct control *c)
+{
+	struct event_base *base = c->service.means.base;
+	int r;
+
+	r = admission_new(&c->groups, &c->admission);
+	if (r < 0)
+		return r;
+	c->resume = evtimer_new(base, resume_cb, c);
+	c->http = evhttp_new(base);
+	if (c->resume == NULL || c->http == NULL)
+		return -ENOMEM;
+	evhttp_set_max_headers_size(c->http, HEADERS_MAX);
+	evhttp_set_max_body_size(c->http, HARD_BODY_MAX);
+	evhttp_set_timeout(c->http, IDLE_TIMEOUT_S);
+	evhttp_set_allowed_methods(c->http, METHODS);
+	evhttp_set_bevcb(c->http, admission_bev_cb, c->admission);
+	evhttp_set_gencb(c->http, request_cb, c);
+	return 0;
+}
+
+int
+control_new(const struct control_means *means, struct control **ret)
+{
+	struct control *c;
+	int r;
+
+	c = calloc(1, sizeof(*c));
+	if (c == NULL)
+		return -ENOMEM;
+	c->service.means = *means;
+	c->service.since = clock_now();
+	c->groups = (struct peer_groups){ PEER_NO_GROUP, PEER_NO_GROUP };
+	r = start(c);
+	if (r < 0) {
+		control_free(c);
+		return r;
+	}
+	*ret = c;
+	return 0;
+}
+
+struct control *
+control_free(struct control *c)
+{
+	if (c == NULL)
+		return NULL;
+	close_socket(c);
+	if (c->http != NULL)
+		evhttp_free(c->http); /* answers under way end by their closed_cb */
+	admission_free(c->admission);
+	if (c->resume != NULL)
+		event_free(c->resume);
+	free(c);
+	return NULL;
+}

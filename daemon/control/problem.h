@@ -1,0 +1,23 @@
+/*
+ * problem.h - errors of the control socket as problem details (RFC 9457).
+ *
+ * Used by control.c and the handlers.
+ */
+#ifndef PROBLEM_H
+#define PROBLEM_H
+
+#include <stdint.h>
+
+struct evhttp_request;
+
+struct problem {
+	int status;
+	const char *detail;   /* one sentence for people */
+	const char *field;    /* of the request, that `detail` is about; or NULL */
+	int64_t next_attempt; /* when to come again, or 0 */
+};
+
+/* Answers the request. */
+void problem_send(struct evhttp_request *http, const struct problem *p);
+
+#endif

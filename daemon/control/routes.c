@@ -1,0 +1,146 @@
+/*
+ * routes.c - the table of calls on the control socket, and how a path finds its row.
+ *
+ * Used by control.c for each request. Paths come from clients: they are compared
+ * segment by segment before anything is decoded, so an escaped slash never becomes a
+ * separator.
+ */
+#include "control/routes.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "scope.h"
+
+static const struct route routes[] = {
+	{ EVHTTP_REQ_GET, "/healthz", ROUTE_LOOK, status_health,
+	    "200 while the scheduler ticks, else 503" },
+	{ EVHTTP_REQ_GET, "/v1/status", ROUTE_LOOK, status_show,
+	    "the daemon: counts, jobs, CAs, what comes next" },
+	{ EVHTTP_REQ_GET, "/v1/certificates", ROUTE_LOOK, certificates_list,
+	    "all certificates, by name" },
+	{ EVHTTP_REQ_GET, "/v1/certificates/NAME", ROUTE_LOOK, certificates_show,
+	    "one certificate" },
+	{ EVHTTP_REQ_POST, "/v1/certificates/NAME/renew", ROUTE_CHANGE,
+	    certificates_renew, "renew it now where due, or always with force" },
+};
+
+static const struct {
+	enum evhttp_cmd_type method;
+	const char *name;
+} method_names[] = {
+	{ EVHTTP_REQ_GET, "GET" },
+	{ EVHTTP_REQ_POST, "POST" },
+	{ EVHTTP_REQ_PUT, "PUT" },
+	{ EVHTTP_REQ_DELETE, "DELETE" },
+};
+
+const char *
+routes_methods(unsigned methods, char *ret, size_t size)
+{
+	size_t len = 0;
+
+	ret[0] = '\0';
+	for (size_t i = 0; i < ELEMENTS(method_names); i++)
+		if (methods & method_names[i].method && len < size)
+			len += (size_t)snprintf(ret + len, size - len, "%s%s",
+			    len > 0 ? ", " : "", method_names[i].name);
+	return ret;
+}
+
+static int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+int
+routes_decode(const char *text, size_t len, char *ret, size_t size)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		int c = (unsigned char)text[i];
+
+		if (c == '%') {
+			if (len - i < 3 || hex_digit(text[i + 1]) < 0 ||
+			    hex_digit(text[i + 2]) < 0)
+				return -EINVAL;
+			c = hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2]);
+			i += 2;
+		}
+		if (c == '\0')
+			return -EINVAL;
+		if (n + 1 >= size)
+			return -ENAMETOOLONG;
+		ret[n++] = (char)c;
+	}
+	ret[n] = '\0';
+	return 0;
+}
+
+/* A part of a path; not terminated. */
+struct segment {
+	const char *text;
+	size_t len;
+};
+
+/* *ret_name is set where the pattern has a NAME. */
+static bool
+matches(const char *pattern, const char *path, struct segment *ret_name)
+{
+	struct segment name = { "", 0 };
+
+	for (;;) {
+		size_t want = strcspn(pattern, "/");
+		size_t have = strcspn(path, "/");
+
+		if (want == 4 && memcmp(pattern, "NAME", 4) == 0 && have > 0)
+			name = (struct segment){ path, have };
+		else if (want != have || memcmp(pattern, path, want) != 0)
+			return false;
+		pattern += want;
+		path += have;
+		if (*pattern != *path)
+			return false;
+		if (*pattern == '\0')
+			break;
+		pattern++;
+		path++;
+	}
+	*ret_name = name;
+	return true;
+}
+
+int
+routes_find(enum evhttp_cmd_type method, const char *path, char *ret_name,
+    size_t name_size, const struct route **ret, unsigned *ret_methods)
+{
+	const struct route *found = NULL;
+	unsigned methods = 0;
+	struct segment name = { "", 0 };
+
+	for (size_t i = 0; i < ELEMENTS(routes); i++) {
+		if (!matches(routes[i].pattern, path, &name))
+			continue;
+		methods |= routes[i].method;
+		if (routes[i].method == method)
+			found = &routes[i];
+	}
+	if (methods == 0 || routes_decode(name.text, name.len, ret_name, name_size) < 0)
+		return -ENOENT;
+	if (found == NULL) {
+		*ret_methods = methods;
+		return -EPERM;
+	}
+	*ret = found;
+	return 0;
+}

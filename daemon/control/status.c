@@ -1,0 +1,252 @@
+/*
+ * status.c - the daemon as a whole: what it counts, does and waits for.
+ *
+ * Handlers of /v1/status and /healthz. Counting reads every certificate, a page in each
+ * turn of the loop, so that nothing else waits for it.
+ */
+#ifdef HAVE_CONFIG_H
+#  include "autoconf.h"
+#endif
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+
+#include "control/call.h"
+#include "control/facts.h"
+#include "control/problem.h"
+#include "control/routes.h"
+#include "control/view.h"
+#include "json.h"
+#include "platform/clock.h"
+#include "schedule/schedule.h"
+
+#ifndef PACKAGE_VERSION
+#  define PACKAGE_VERSION "0"
+#endif
+
+#define TICK_MAX_S 120
+#define PAGE       100
+
+/* One answer to /v1/status that is being counted together. */
+struct tally {
+	struct call call; /* without query and name */
+	struct event *next_page;
+	char *after;
+	size_t in_page;
+	size_t states[VIEW_STATES];
+	size_t healths[VIEW_HEALTHS];
+	size_t activities[VIEW_ACTIVITIES];
+};
+
+static void
+tally_free(struct tally *t)
+{
+	if (t->next_page != NULL)
+		event_free(t->next_page);
+	free(t->after);
+	free(t);
+}
+
+/* ---- what is written ---- */
+
+static void
+write_counts(struct json_writer *w, const struct tally *t)
+{
+	json_name(w, "counts");
+	json_open_object(w);
+	json_name(w, "state");
+	json_open_object(w);
+	for (unsigned i = 0; i < VIEW_STATES; i++)
+		json_member_integer(w, view_state_name(i), (int64_t)t->states[i]);
+	json_close_object(w);
+	json_name(w, "health");
+	json_open_object(w);
+	for (unsigned i = 0; i < VIEW_HEALTHS; i++)
+		json_member_integer(w, view_health_name(i), (int64_t)t->healths[i]);
+	json_close_object(w);
+	json_name(w, "activity");
+	json_open_object(w);
+	for (unsigned i = 0; i < VIEW_ACTIVITIES; i++)
+		json_member_integer(
+		    w, view_activity_name(i), (int64_t)t->activities[i]);
+	json_close_object(w);
+	json_close_object(w);
+}
+
+static void
+write_jobs(struct json_writer *w, const struct renewals *renewals)
+{
+	size_t active;
+	size_t queued;
+
+	renewals_jobs(renewals, &active, &queued);
+	json_name(w, "jobs");
+	json_open_object(w);
+	json_member_integer(w, "active", (int64_t)active);
+	json_member_integer(w, "queued", (int64_t)queued);
+	json_close_object(w);
+}
+
+static void
+write_next(struct json_writer *w, struct store *store)
+{
+	_cleanup_free_ char *name = NULL;
+	enum renew_reason why;
+	int64_t at;
+
+	if (certificate_next(store, clock_now(), &at, &name, &why) < 0) {
+		json_member_null(w, "next");
+		return;
+	}
+	json_name(w, "next");
+	json_open_object(w);
+	json_member_string(w, "name", name);
+	view_member_time(w, "at", at);
+	json_member_string(w, "why", why != RENEW_NONE ? renew_reason_name(why) : NULL);
+	json_close_object(w);
+}
+
+static void
+write_ca_cb(const struct ca_status *ca, void *arg)
+{
+	struct json_writer *w = arg;
+
+	json_open_object(w);
+	json_member_string(w, "name", ca->name);
+	json_member_string(w, "directory", ca->directory);
+	json_member_string(w, "terms", ca->terms);
+	view_member_time(w, "not_before", ca->not_before);
+	json_name(w, "limits");
+	json_open_object(w);
+	json_close_object(w);
+	json_member_string(w, "last_error", ca->last_error);
+	json_close_object(w);
+}
+
+static void
+send_status(struct tally *t)
+{
+	const struct service *s = t->call.service;
+	struct json_writer *w = json_writer_new();
+
+	json_open_object(w);
+	json_member_string(w, "version", PACKAGE_VERSION);
+	json_member_integer(w, "pid", getpid());
+	view_member_time(w, "since", s->since);
+	write_counts(w, t);
+	write_jobs(w, s->means.renewals);
+	write_next(w, s->means.store);
+	json_name(w, "cas");
+	json_open_array(w);
+	renewals_walk_cas(s->means.renewals, write_ca_cb, w);
+	json_close_array(w);
+	json_name(w, "scheduler");
+	json_open_object(w);
+	view_member_time(w, "last_tick", schedule_last_tick(s->means.schedule));
+	json_close_object(w);
+	json_close_object(w);
+	call_reply(&t->call, 200, w);
+}
+
+/* ---- counting ---- */
+
+static int
+count_cb(const struct certificate *c, void *arg)
+{
+	struct tally *t = arg;
+	const struct service *s = t->call.service;
+	struct facts facts;
+	struct view view;
+	int r;
+
+	r = facts_load(
+	    &facts, s->means.store, s->config, s->means.renewals, c, clock_now());
+	if (r == 0) {
+		view_judge(&facts, &view);
+		t->states[view.state]++;
+		t->healths[view.health]++;
+		t->activities[view.activity]++;
+		t->in_page++;
+		free(t->after);
+		t->after = strdup(c->name);
+		r = t->after != NULL ? 0 : -ENOMEM;
+	}
+	facts_clear(&facts);
+	return r;
+}
+
+static void
+finish(struct tally *t, int r)
+{
+	call_attend(t->call.http, NULL, NULL);
+	if (r < 0)
+		problem_send(t->call.http,
+		    &(struct problem){
+			.status = 500, .detail = "the inventory cannot be read" });
+	else
+		send_status(t);
+	tally_free(t);
+}
+
+static void
+count_page_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct tally *t = arg;
+	const struct timeval soon = { 0 };
+	int r;
+
+	(void)fd;
+	(void)what;
+	t->in_page = 0;
+	r = certificate_walk(t->call.service->means.store, t->after, PAGE, count_cb, t);
+	if (r < 0 || t->in_page < PAGE)
+		finish(t, r);
+	else
+		event_add(t->next_page, &soon);
+}
+
+static void
+closed_cb(struct evhttp_connection *connection, void *arg)
+{
+	struct tally *t = arg;
+
+	(void)connection;
+	call_abandon(t->call.http);
+	tally_free(t);
+}
+
+void
+status_show(struct call *call)
+{
+	struct tally *t;
+
+	t = calloc(1, sizeof(*t));
+	if (t != NULL)
+		t->next_page = evtimer_new(call->service->means.base, count_page_cb, t);
+	if (t == NULL || t->next_page == NULL) {
+		free(t);
+		problem_send(call->http,
+		    &(struct problem){ .status = 500, .detail = "no memory" });
+		return;
+	}
+	t->call = (struct call){ .service = call->service, .http = call->http };
+	call_attend(call->http, closed_cb, t);
+	count_page_cb(-1, 0, t);
+}
+
+/* For supervisors: a daemon whose scheduler stands still renews nothing, however well
+ * it answers. */
+void
+status_health(struct call *call)
+{
+	int64_t last = schedule_last_tick(call->service->means.schedule);
+
+	if (clock_now() - last < TICK_MAX_S)
+		call_reply_text(call, 200, "ok\n");
+	else
+		call_reply_text(call, 503, "the scheduler stands still\n");
+}

@@ -1,0 +1,437 @@
+/*
+ * view.c - judges a certificate: how it is, how worrying that is, what is being done.
+ *
+ * Called for every certificate that the control socket shows or counts. It must never
+ * read or write anything but its arguments, so that the rules can be tested as a table.
+ */
+#include "control/view.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "control/facts.h"
+#include "json.h"
+#include "platform/clock.h"
+
+#define CRITICAL_PERCENT 12 /* of the life left */
+#define WARNING_PERCENT  25
+#define PLACEHOLDER_S    3600 /* so long may servers live on a placeholder */
+
+static const char *const state_names[VIEW_STATES] = {
+	[VIEW_REVOKED] = "revoked",
+	[VIEW_EXPIRED] = "expired",
+	[VIEW_NEW] = "new",
+	[VIEW_VALID] = "valid",
+};
+
+static const char *const health_names[VIEW_HEALTHS] = {
+	[VIEW_CRITICAL] = "critical",
+	[VIEW_WARNING] = "warning",
+	[VIEW_OK] = "ok",
+};
+
+static const char *const activity_names[VIEW_ACTIVITIES] = {
+	[VIEW_IDLE] = "idle",
+	[VIEW_ORDERING] = "ordering",
+	[VIEW_DEPLOYING] = "deploying",
+	[VIEW_WAITING] = "waiting",
+	[VIEW_PARKED] = "parked",
+	[VIEW_PAUSED] = "paused",
+};
+
+const char *
+view_state_name(enum view_state state)
+{
+	assert(state < VIEW_STATES);
+	return state_names[state];
+}
+
+const char *
+view_health_name(enum view_health health)
+{
+	assert(health < VIEW_HEALTHS);
+	return health_names[health];
+}
+
+const char *
+view_activity_name(enum view_activity activity)
+{
+	assert(activity < VIEW_ACTIVITIES);
+	return activity_names[activity];
+}
+
+static bool
+enabled(const struct facts *f)
+{
+	return f->spec == NULL || f->spec->enabled;
+}
+
+/* ---- which certificates count ---- */
+
+static const struct issued *
+newest(const struct facts *f, bool rsa)
+{
+	const struct issued *found = NULL;
+
+	for (size_t i = 0; i < f->issued_count; i++) {
+		const struct issued *row = &f->issued[i];
+
+		if (acme_key_type_is_rsa(row->key_type) != rsa)
+			continue;
+		if (found == NULL || row->issued_at > found->issued_at)
+			found = row;
+	}
+	return found;
+}
+
+static bool
+take(struct view *v, const struct issued *row)
+{
+	if (row == NULL)
+		return false;
+	v->rows[v->row_count++] = row;
+	return true;
+}
+
+/* Those of the configured kinds of key; where there are none yet (the keys were
+ * changed, the text can't be read), whatever is there, as servers still use it. Says
+ * whether none is missing. */
+static bool
+choose(const struct facts *f, struct view *v)
+{
+	size_t keys = f->spec != NULL ? f->spec->key_count : 0;
+	bool complete = true;
+
+	for (size_t i = 0; i < keys && i < ELEMENTS(v->rows); i++)
+		complete &= take(v, newest(f, acme_key_type_is_rsa(f->spec->keys[i])));
+	if (v->row_count > 0)
+		return complete;
+	take(v, newest(f, false));
+	take(v, newest(f, true));
+	return f->spec == NULL && v->row_count > 0;
+}
+
+/* ---- state and activity ---- */
+
+static enum view_state
+row_state(const struct issued *row, int64_t now)
+{
+	if (row->revoked_at != 0)
+		return VIEW_REVOKED;
+	return row->not_after <= now ? VIEW_EXPIRED : VIEW_VALID;
+}
+
+static enum view_state
+judge_state(const struct facts *f, const struct view *v, bool complete)
+{
+	enum view_state worst = complete ? VIEW_VALID : VIEW_NEW;
+
+	for (size_t i = 0; i < v->row_count; i++) {
+		enum view_state state = row_state(v->rows[i], f->now);
+
+		if (state < worst)
+			worst = state;
+	}
+	return worst;
+}
+
+/* What runs comes first: an order in flight is finished also while paused. */
+static enum view_activity
+judge_activity(const struct facts *f)
+{
+	const struct certificate *c = f->certificate;
+
+	switch (f->doing) {
+	case RENEWAL_ORDERING:
+		return VIEW_ORDERING;
+	case RENEWAL_DEPLOYING:
+		return VIEW_DEPLOYING;
+	case RENEWAL_NONE:
+		break;
+	}
+	if (c->paused || !enabled(f))
+		return VIEW_PAUSED;
+	if (c->parked)
+		return VIEW_PARKED;
+	return c->next_attempt > f->now ? VIEW_WAITING : VIEW_IDLE;
+}
+
+/* ---- health ---- */
+
+static bool
+row_under(const struct issued *row, int64_t now, int64_t percent)
+{
+	int64_t life = row->not_after - row->not_before;
+
+	return (row->not_after - now) * 100 < life * percent;
+}
+
+static bool
+under(const struct facts *f, const struct view *v, int64_t percent)
+{
+	for (size_t i = 0; i < v->row_count; i++)
+		if (row_under(v->rows[i], f->now, percent))
+			return true;
+	return false;
+}
+
+/* Is this id one of the numbers in the list? */
+static bool
+holds_id(const char *list, int64_t id)
+{
+	while (list != NULL && *list != '\0') {
+		char *end;
+		long long number = strtoll(list, &end, 10);
+
+		if (end != list && number == id)
+			return true;
+		list = end + (end == list || *end != '\0');
+	}
+	return false;
+}
+
+static bool
+is_ended(const struct facts *f, const struct view *v)
+{
+	(void)f;
+	return v->state == VIEW_EXPIRED || v->state == VIEW_REVOKED;
+}
+
+static bool
+is_nearly_over(const struct facts *f, const struct view *v)
+{
+	return under(f, v, CRITICAL_PERCENT);
+}
+
+static bool
+is_parked_late(const struct facts *f, const struct view *v)
+{
+	return f->certificate->parked && under(f, v, WARNING_PERCENT);
+}
+
+/* Of what a failed target still serves: all that can be looked up are the current
+ * certificates. */
+static bool
+is_served_nearly_over(const struct facts *f, const struct view *v)
+{
+	(void)v;
+	for (size_t i = 0; i < f->deployment_count; i++) {
+		const struct deployment *d = &f->deployments[i];
+
+		for (size_t j = 0; j < f->issued_count; j++)
+			if (d->state == DEPLOYMENT_FAILED &&
+			    holds_id(d->bundled, f->issued[j].id) &&
+			    row_under(&f->issued[j], f->now, CRITICAL_PERCENT))
+				return true;
+	}
+	return false;
+}
+
+static bool
+is_placeholder_long(const struct facts *f, const struct view *v)
+{
+	int64_t since = f->certificate->placeholder_since;
+
+	(void)v;
+	return since != 0 && f->now - since > PLACEHOLDER_S;
+}
+
+static bool
+is_failing(const struct facts *f, const struct view *v)
+{
+	return f->certificate->failures >= 2 && under(f, v, WARNING_PERCENT);
+}
+
+static bool
+is_parked(const struct facts *f, const struct view *v)
+{
+	(void)v;
+	return f->certificate->parked;
+}
+
+static bool
+is_not_deployed(const struct facts *f, const struct view *v)
+{
+	(void)v;
+	for (size_t i = 0; i < f->deployment_count; i++)
+		if (f->deployments[i].state == DEPLOYMENT_FAILED)
+			return true;
+	return false;
+}
+
+static bool
+is_new_failing(const struct facts *f, const struct view *v)
+{
+	return v->state == VIEW_NEW && f->certificate->failures > 0;
+}
+
+static bool
+is_paused_due(const struct facts *f, const struct view *v)
+{
+	const struct certificate *c = f->certificate;
+
+	if (!c->paused && enabled(f))
+		return false;
+	return v->state != VIEW_VALID || (c->renew_at != 0 && c->renew_at <= f->now);
+}
+
+/* The first that holds decides. */
+static const struct rule {
+	enum view_health health;
+	bool (*holds)(const struct facts *f, const struct view *v);
+} rules[] = {
+	{ VIEW_CRITICAL, is_ended },
+	{ VIEW_CRITICAL, is_nearly_over },
+	{ VIEW_CRITICAL, is_parked_late },
+	{ VIEW_CRITICAL, is_served_nearly_over },
+	{ VIEW_CRITICAL, is_placeholder_long },
+	{ VIEW_WARNING, is_failing },
+	{ VIEW_WARNING, is_parked },
+	{ VIEW_WARNING, is_not_deployed },
+	{ VIEW_WARNING, is_new_failing },
+	{ VIEW_WARNING, is_paused_due },
+};
+
+static enum view_health
+judge_health(const struct facts *f, const struct view *v)
+{
+	for (size_t i = 0; i < ELEMENTS(rules); i++)
+		if (rules[i].holds(f, v))
+			return rules[i].health;
+	return VIEW_OK;
+}
+
+void
+view_judge(const struct facts *f, struct view *ret)
+{
+	struct view v = { 0 };
+	bool complete;
+
+	complete = choose(f, &v);
+	for (size_t i = 0; i < v.row_count; i++)
+		if (i == 0 || v.rows[i]->not_after < v.not_after)
+			v.not_after = v.rows[i]->not_after;
+	v.state = judge_state(f, &v, complete);
+	v.activity = judge_activity(f);
+	v.health = judge_health(f, &v);
+	*ret = v;
+}
+
+/* ---- as JSON ---- */
+
+void
+view_member_time(struct json_writer *w, const char *name, int64_t at)
+{
+	char text[CLOCK_TEXT_SIZE];
+
+	json_member_string(w, name, at != 0 ? clock_format(at, text) : NULL);
+}
+
+/* The names of what was issued stand in where the text can't be read. */
+static void
+write_issued_names(struct json_writer *w, const struct facts *f, const struct view *v)
+{
+	_cleanup_free_ char *names = NULL;
+	char *rest;
+	char *word;
+
+	names = strdup(v->row_count > 0 ? v->rows[0]->names : f->certificate->name);
+	rest = names;
+	while ((word = strsep(&rest, " ")) != NULL)
+		if (*word != '\0')
+			json_put_string(w, word);
+}
+
+static void
+write_domains(struct json_writer *w, const struct facts *f, const struct view *v)
+{
+	json_name(w, "domains");
+	json_open_array(w);
+	if (f->spec == NULL)
+		write_issued_names(w, f, v);
+	for (size_t i = 0; f->spec != NULL && i < f->spec->identifier_count; i++)
+		json_put_string(w, f->spec->identifiers[i].value);
+	json_close_array(w);
+}
+
+/* The issuer's section; before the first issue the first one that will be asked. */
+static const char *
+ca_name(const struct facts *f, const struct view *v)
+{
+	const struct issued *row = v->row_count > 0 ? v->rows[0] : NULL;
+
+	if (v->row_count > 1 && v->rows[1]->issued_at > row->issued_at)
+		row = v->rows[1];
+	if (row != NULL)
+		return row->ca;
+	return f->spec != NULL && f->spec->cas.n > 0 ? f->spec->cas.v[0] : NULL;
+}
+
+static void
+write_row(struct json_writer *w, const struct issued *row)
+{
+	json_open_object(w);
+	json_member_string(w, "key", acme_key_type_name(row->key_type));
+	json_member_string(w, "serial", row->serial);
+	json_member_string(w, "fingerprint_sha256", row->fingerprint);
+	json_member_string(w, "issuer", row->issuer);
+	view_member_time(w, "not_before", row->not_before);
+	view_member_time(w, "not_after", row->not_after);
+	json_member_string(w, "chain", row->top);
+	json_close_object(w);
+}
+
+static void
+write_deployment(struct json_writer *w, const struct deployment *d)
+{
+	json_open_object(w);
+	json_member_string(w, "target", d->target);
+	json_member_string(w, "state", deployment_state_name(d->state));
+	view_member_time(w, "at", d->at);
+	json_member_string(w, "detail", d->detail != NULL ? d->detail : "");
+	json_close_object(w);
+}
+
+static void
+write_plans(struct json_writer *w, const struct facts *f)
+{
+	const struct certificate *c = f->certificate;
+
+	view_member_time(w, "renew_at", c->renew_at);
+	json_member_string(w, "renew_reason",
+	    c->renew_reason != RENEW_NONE ? renew_reason_name(c->renew_reason) : NULL);
+	json_member_integer(w, "failures", c->failures);
+	view_member_time(
+	    w, "next_attempt", c->next_attempt > f->now ? c->next_attempt : 0);
+	json_member_raw(w, "last_error", c->last_error);
+}
+
+void
+view_write(struct json_writer *w, const struct facts *f, const struct view *v)
+{
+	const struct certificate *c = f->certificate;
+
+	json_open_object(w);
+	json_member_string(w, "name", c->name);
+	json_member_string(w, "origin", certificate_origin_name(c->origin));
+	write_domains(w, f, v);
+	json_member_string(w, "ca", ca_name(f, v));
+	json_member_string(w, "profile", f->spec != NULL ? f->spec->profile : NULL);
+	json_member_string(w, "state", view_state_name(v->state));
+	json_member_string(w, "health", view_health_name(v->health));
+	json_member_string(w, "activity", view_activity_name(v->activity));
+	json_member_bool(w, "enabled", enabled(f));
+	json_name(w, "certificates");
+	json_open_array(w);
+	for (size_t i = 0; i < v->row_count; i++)
+		write_row(w, v->rows[i]);
+	json_close_array(w);
+	view_member_time(w, "not_after", v->not_after);
+	write_plans(w, f);
+	json_name(w, "deployments");
+	json_open_array(w);
+	for (size_t i = 0; i < f->deployment_count; i++)
+		write_deployment(w, &f->deployments[i]);
+	json_close_array(w);
+	json_close_object(w);
+}

@@ -1,0 +1,325 @@
+/*
+ * verbs.c - the table of verbs, and those that ask one thing and print the answer.
+ *
+ * Called by main.c. Verbs say what went wrong in one line on stderr, and return how
+ * renewctl exits; they never exit themselves.
+ */
+#include "ctl/verbs.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "buffer.h"
+#include "ctl/client.h"
+#include "json.h"
+#include "platform/clock.h"
+#include "scope.h"
+
+#define PAGE "500"
+
+/* ---- answers ---- */
+
+void
+verbs_complain(const struct ctl *ctl, const char *subject, const char *text)
+{
+	fputs("renewctl: ", stderr);
+	if (subject != NULL) {
+		show_print(&ctl->show, stderr, subject);
+		fputs(": ", stderr);
+	}
+	show_print(&ctl->show, stderr, text);
+	fputc('\n', stderr);
+}
+
+/* "detail; next attempt in 5 minutes", or what else there is of a problem. */
+static void
+describe(const struct ctl *ctl, const struct client_reply *reply, struct buffer *b)
+{
+	const struct json *j = reply->json;
+	const char *detail = json_string(json_get(j, "detail"));
+	const char *next = json_string(json_get(j, "next_attempt"));
+	const struct json *errors = json_get(j, "errors");
+	char when[64];
+	int64_t at;
+
+	if (detail == NULL)
+		detail = json_string(json_get(j, "title"));
+	if (detail != NULL)
+		buffer_puts(b, detail);
+	else
+		buffer_printf(b, "renewd answered with status %ld", reply->status);
+	for (size_t i = 0; i < json_count(errors); i++) {
+		const char *field = json_string(json_get(json_at(errors, i), "field"));
+		const char *text = json_string(json_get(json_at(errors, i), "message"));
+
+		buffer_printf(b, "; %s: %s", field != NULL ? field : "-",
+		    text != NULL ? text : "-");
+	}
+	if (next != NULL && clock_parse(next, &at) == 0)
+		buffer_printf(b, "; next attempt %s (%s)",
+		    show_when(ctl->show.now, at, when, sizeof(when)), next);
+}
+
+void
+verbs_complain_problem(
+    const struct ctl *ctl, const char *subject, const struct client_reply *reply)
+{
+	_cleanup_(buffer_free) struct buffer b = { 0 };
+
+	describe(ctl, reply, &b);
+	verbs_complain(ctl, subject, b.data);
+}
+
+int
+verbs_complain_error(const struct ctl *ctl, const char *subject, int r)
+{
+	verbs_complain(ctl, subject, client_error(ctl->client));
+	return r == -ECONNREFUSED ? CTL_NO_DAEMON : CTL_REFUSED;
+}
+
+void
+verbs_print_json(const struct client_reply *reply)
+{
+	fwrite(reply->body, 1, reply->len, stdout);
+	if (reply->len == 0 || reply->body[reply->len - 1] != '\n')
+		fputc('\n', stdout);
+}
+
+static bool
+is_good(const struct ctl *ctl, const char *subject, const struct client_reply *reply)
+{
+	if (reply->status < 200 || reply->status > 299) {
+		verbs_complain_problem(ctl, subject, reply);
+		if (ctl->json && reply->json != NULL)
+			verbs_print_json(reply);
+		return false;
+	}
+	if (json_type(reply->json) != JSON_OBJECT) {
+		verbs_complain(ctl, subject, "the answer is not what renewd says");
+		return false;
+	}
+	return true;
+}
+
+bool
+verbs_ask(const struct ctl *ctl, const char *subject, const char *method,
+    const char *path, const char *body, struct client_reply *ret, int *ret_exit)
+{
+	struct client_reply reply;
+	int r;
+
+	r = client_ask(ctl->client, method, path, body, &reply);
+	if (r < 0) {
+		*ret_exit = verbs_complain_error(ctl, subject, r);
+		return false;
+	}
+	if (!is_good(ctl, subject, &reply)) {
+		client_reply_clear(&reply);
+		*ret_exit = CTL_REFUSED;
+		return false;
+	}
+	*ret = reply;
+	return true;
+}
+
+/* ---- status, show ---- */
+
+static int
+ask_and_show(const struct ctl *ctl, const char *subject, const char *path,
+    void (*show)(const struct show *s, const struct json *answer))
+{
+	struct client_reply reply;
+	int status;
+
+	if (!verbs_ask(ctl, subject, "GET", path, NULL, &reply, &status))
+		return status;
+	if (ctl->json)
+		verbs_print_json(&reply);
+	else
+		show(&ctl->show, reply.json);
+	client_reply_clear(&reply);
+	return CTL_DONE;
+}
+
+static int
+verb_status(const struct ctl *ctl)
+{
+	return ask_and_show(ctl, NULL, "/v1/status", show_status);
+}
+
+static int
+verb_show(const struct ctl *ctl)
+{
+	_cleanup_free_ char *path = NULL;
+
+	path = client_path("/v1/certificates/", ctl->args[0], "");
+	if (path == NULL)
+		return CTL_REFUSED;
+	return ask_and_show(ctl, ctl->args[0], path, show_certificate);
+}
+
+/* ---- list ---- */
+
+static int
+copy_list(const struct ctl *ctl)
+{
+	struct client_reply reply;
+	int r;
+
+	r = client_copy(ctl->client, "/v1/certificates", stdout, &reply);
+	if (r < 0)
+		return verbs_complain_error(ctl, NULL, r);
+	r = reply.status == 200 || is_good(ctl, NULL, &reply) ? CTL_DONE : CTL_REFUSED;
+	client_reply_clear(&reply);
+	return r;
+}
+
+/* Prints a page; *after becomes where the next one begins, or NULL. */
+static int
+list_page(const struct ctl *ctl, char **after)
+{
+	_cleanup_free_ char *path = NULL;
+	struct client_reply reply;
+	const char *next;
+	int status;
+
+	path = *after != NULL
+	    ? client_path("/v1/certificates?limit=" PAGE "&after=", *after, "")
+	    : strdup("/v1/certificates?limit=" PAGE);
+	if (path == NULL)
+		return CTL_REFUSED;
+	if (!verbs_ask(ctl, NULL, "GET", path, NULL, &reply, &status))
+		return status;
+	show_list(&ctl->show, json_get(reply.json, "certificates"), *after == NULL);
+	next = json_string(json_get(reply.json, "next"));
+	free(*after);
+	*after = next != NULL ? strdup(next) : NULL;
+	client_reply_clear(&reply);
+	return CTL_DONE;
+}
+
+/* Page by page, so that memory doesn't grow with the inventory. */
+static int
+verb_list(const struct ctl *ctl)
+{
+	char *after = NULL;
+	int status;
+
+	if (ctl->json)
+		return copy_list(ctl);
+	do
+		status = list_page(ctl, &after);
+	while (status == CTL_DONE && after != NULL && !ferror(stdout));
+	free(after);
+	return status;
+}
+
+/* ---- health, as Nagios wants it ---- */
+
+static const struct {
+	const char *health;
+	const char *word;
+	int status;
+} levels[] = {
+	/* the worst first */
+	{ "critical", "CRITICAL", 2 },
+	{ "warning", "WARNING", 1 },
+	{ "ok", "OK", 0 },
+};
+
+#define HEALTH_UNKNOWN 3
+
+static int
+health_of_one(const struct ctl *ctl, const struct json *c)
+{
+	const char *health = json_string(json_get(c, "health"));
+	const char *detail = json_string(json_get(json_get(c, "last_error"), "detail"));
+
+	for (size_t i = 0; health != NULL && i < ELEMENTS(levels); i++) {
+		_cleanup_(buffer_free) struct buffer b = { 0 };
+
+		if (strcmp(health, levels[i].health) != 0)
+			continue;
+		buffer_printf(&b, "%s: ", levels[i].word);
+		show_text(&ctl->show, &b, json_string(json_get(c, "name")));
+		buffer_puts(&b, ", ");
+		show_text(&ctl->show, &b, json_string(json_get(c, "state")));
+		buffer_puts(&b, ", not after ");
+		show_text(&ctl->show, &b, json_string(json_get(c, "not_after")));
+		if (detail != NULL) {
+			buffer_puts(&b, ", ");
+			show_text(&ctl->show, &b, detail);
+		}
+		puts(b.data != NULL ? b.data : levels[i].word);
+		return levels[i].status;
+	}
+	return HEALTH_UNKNOWN;
+}
+
+static int
+health_of_all(const struct ctl *ctl, const struct json *status)
+{
+	const struct json *counts = json_get(json_get(status, "counts"), "health");
+	int64_t n[ELEMENTS(levels)] = { 0 };
+	size_t worst = ELEMENTS(levels) - 1;
+
+	(void)ctl;
+	if (json_type(counts) != JSON_OBJECT)
+		return HEALTH_UNKNOWN;
+	for (size_t i = ELEMENTS(levels); i-- > 0;) {
+		json_integer(json_get(counts, levels[i].health), &n[i]);
+		if (n[i] > 0)
+			worst = i;
+	}
+	printf("%s: %" PRId64 " critical, %" PRId64 " warning, %" PRId64 " ok\n",
+	    levels[worst].word, n[0], n[1], n[2]);
+	return levels[worst].status;
+}
+
+static int
+verb_health(const struct ctl *ctl)
+{
+	_cleanup_free_ char *path = NULL;
+	const char *name = ctl->count > 0 ? ctl->args[0] : NULL;
+	struct client_reply reply;
+	int status;
+
+	path = name != NULL ? client_path("/v1/certificates/", name, "")
+			    : strdup("/v1/status");
+	if (path == NULL || !verbs_ask(ctl, name, "GET", path, NULL, &reply, &status)) {
+		puts("UNKNOWN: renewd did not say");
+		return HEALTH_UNKNOWN;
+	}
+	status = name != NULL ? health_of_one(ctl, reply.json)
+			      : health_of_all(ctl, reply.json);
+	client_reply_clear(&reply);
+	return status;
+}
+
+/* ---- the table ---- */
+
+const struct verb verbs[] = {
+	{ "status", "", 0, 0, 0, CTL_USAGE, verb_status,
+	    "the daemon: counts, jobs, CAs, what comes next" },
+	{ "list", "", 0, 0, 0, CTL_USAGE, verb_list, "all certificates" },
+	{ "show", "NAME", 1, 1, 0, CTL_USAGE, verb_show,
+	    "all that is known of a certificate" },
+	{ "renew", "NAME... [--force] [--wait] [--timeout=10m]", 1, SIZE_MAX,
+	    CTL_FORCE | CTL_WAIT | CTL_TIMEOUT, CTL_USAGE, verb_renew,
+	    "renew what is due; --force: also what isn't" },
+	{ "health", "[NAME]", 0, 1, 0, HEALTH_UNKNOWN, verb_health,
+	    "one line for monitoring; exits 0 ok, 1 warning, 2 critical, 3 unknown" },
+};
+
+const size_t verb_count = ELEMENTS(verbs);
+
+const struct verb *
+verbs_find(const char *name)
+{
+	for (size_t i = 0; i < verb_count; i++)
+		if (strcmp(verbs[i].name, name) == 0)
+			return &verbs[i];
+	return NULL;
+}

@@ -1,0 +1,79 @@
+/*
+ * verbs.h - what renewctl can be told: one row for each verb.
+ *
+ * main.c reads the command line and finds the verb here; usage is printed from the same
+ * rows.
+ */
+#ifndef VERBS_H
+#define VERBS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ctl/show.h"
+
+struct client;
+struct client_reply;
+
+enum ctl_exit {
+	CTL_DONE = 0,
+	CTL_REFUSED = 1, /* or failed */
+	CTL_USAGE = 2,
+	CTL_NO_DAEMON = 3,
+};
+
+/* Options that only some verbs take. */
+enum ctl_option {
+	CTL_FORCE = 1 << 0,
+	CTL_WAIT = 1 << 1,
+	CTL_TIMEOUT = 1 << 2,
+};
+
+/* One run of renewctl. */
+struct ctl {
+	struct client *client;
+	struct show show;
+	bool json;
+	bool force;
+	bool wait;
+	int64_t timeout_s;
+	char *const *args; /* behind the verb */
+	size_t count;
+};
+
+struct verb {
+	const char *name;
+	const char *arguments; /* as in the usage text */
+	size_t min;            /* how many */
+	size_t max;
+	unsigned options; /* enum ctl_option */
+	int usage_exit;   /* what wrong usage of it exits with */
+	int (*run)(const struct ctl *ctl);
+	const char *help;
+};
+
+extern const struct verb verbs[];
+extern const size_t verb_count;
+
+/* NULL where there is none. */
+const struct verb *verbs_find(const char *name);
+
+/* Asks; where no 2xx comes back it is said on stderr, about `subject` (may be NULL),
+ * and *ret_exit is how to end. True: *ret is an answer, to be cleared. */
+bool verbs_ask(const struct ctl *ctl, const char *subject, const char *method,
+    const char *path, const char *body, struct client_reply *ret, int *ret_exit);
+/* One line on stderr: "renewctl: SUBJECT: TEXT". */
+void verbs_complain(const struct ctl *ctl, const char *subject, const char *text);
+/* An error answer as one such line. */
+void verbs_complain_problem(
+    const struct ctl *ctl, const char *subject, const struct client_reply *reply);
+/* The same for a request that got no answer; returns how to end. */
+int verbs_complain_error(const struct ctl *ctl, const char *subject, int r);
+/* The answer as it came, for --json. */
+void verbs_print_json(const struct client_reply *reply);
+
+/* In renew.c. */
+int verb_renew(const struct ctl *ctl);
+
+#endif

@@ -1,0 +1,162 @@
+/*
+ * run.c - one run of a target, from its start to the news of its end.
+ *
+ * Called by deploy.c to begin and by the types' files to end. It must never call
+ * done_cb from a call of theirs: the end goes through the loop.
+ */
+#include "deploy/run.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "deploy/target.h"
+#include "platform/log.h"
+
+#define STAGE      "deploy"
+#define TIMEOUT    120
+#define MOST_LINES 1000 /* of a run, into the log */
+
+static char no_memory[] = "out of memory";
+
+const struct acme_result run_no_memory = {
+	.class = ACME_RETRY,
+	.stage = STAGE,
+	.detail = no_memory,
+};
+
+static void
+end(struct run *r)
+{
+	assert(!r->ended);
+	r->ended = true;
+	event_active(r->end_event, 0, 0);
+}
+
+void
+run_succeeded(struct run *r)
+{
+	end(r);
+}
+
+unsigned
+run_timeout(const struct run *r)
+{
+	int64_t seconds = r->target->timeout.seconds;
+
+	if (seconds <= 0)
+		return TIMEOUT;
+	return seconds < INT_MAX ? seconds : INT_MAX;
+}
+
+static void
+log_said(const struct run *r, const char *line)
+{
+	const struct log_fields fields = {
+		.certificate = r->subject != NULL ? r->subject->certificate : NULL,
+		.target = r->target->name,
+	};
+
+	log_line(LOG_INFO, &fields, "target says: %s", line);
+}
+
+void
+run_say(struct run *r, const char *line)
+{
+	r->lines++;
+	if (r->lines <= MOST_LINES)
+		log_said(r, line);
+	else if (r->lines == MOST_LINES + 1)
+		log_said(r, "(and more, which isn't logged)");
+}
+
+static void
+cut_blanks(char *text, size_t len)
+{
+	while (len > 0 && strchr(" \t\r\n", text[len - 1]) != NULL)
+		text[--len] = '\0';
+}
+
+void
+run_failed(struct run *r, const char *format, ...)
+{
+	_cleanup_free_ char *text = NULL;
+	va_list ap;
+	int len;
+
+	va_start(ap, format);
+	len = vasprintf(&text, format, ap);
+	va_end(ap);
+	if (len < 0)
+		text = NULL; /* undefined */
+	else {
+		cut_blanks(text, len);
+		r->failure = acme_result_new(ACME_RETRY, STAGE, "%s", text);
+	}
+	r->failed = true;
+	end(r);
+}
+
+/* done_cb frees the run. */
+static void
+end_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct run *r = arg;
+
+	(void)fd, (void)what;
+	if (!r->failed)
+		r->done_cb(NULL, r->arg);
+	else
+		r->done_cb(r->failure != NULL ? r->failure : &run_no_memory, r->arg);
+}
+
+int
+run_new(struct event_base *base, const struct target_config *target,
+    struct deploy_subject *subject, deploy_done_cb *done_cb, void *arg,
+    struct run **ret)
+{
+	struct run *r = calloc(1, sizeof(*r));
+	int started;
+
+	if (r == NULL) {
+		target_subject_free(subject);
+		return -ENOMEM;
+	}
+	r->base = base;
+	r->subject = subject;
+	r->done_cb = done_cb;
+	r->arg = arg;
+	r->target = target_copy(target);
+	r->end_event = evtimer_new(base, end_cb, r);
+	if (r->target == NULL || r->end_event == NULL) {
+		run_free(r);
+		return -ENOMEM;
+	}
+	r->type = types_get(target->type);
+	started = r->type->start(r);
+	if (started < 0 && !r->ended)
+		run_failed(
+		    r, "%s can't be started: %s", r->type->name, strerror(-started));
+	*ret = r;
+	return 0;
+}
+
+struct run *
+run_free(struct run *r)
+{
+	if (r == NULL)
+		return NULL;
+	if (r->type != NULL)
+		r->type->stop(r);
+	if (r->end_event != NULL)
+		event_free(r->end_event);
+	target_free(r->target);
+	target_subject_free(r->subject);
+	acme_result_free(r->failure);
+	free(r);
+	return NULL;
+}

@@ -1,0 +1,26 @@
+/*
+ * types.c - the table of target types.
+ *
+ * A new type is a file of its own and a row here. Nothing else in deploy/ may ask which
+ * type a target has.
+ */
+#include "deploy/types.h"
+
+#include <assert.h>
+#include <stddef.h>
+
+#include "scope.h"
+
+static const struct deploy_type *const types[] = {
+	[TARGET_HAPROXY] = &haproxy_type,
+	[TARGET_NGINX] = &nginx_type,
+	[TARGET_SIGNAL] = &signal_type,
+	[TARGET_EXEC] = &exec_type,
+};
+
+const struct deploy_type *
+types_get(enum target_type type)
+{
+	assert(type < ELEMENTS(types) && types[type] != NULL);
+	return types[type];
+}

@@ -1,0 +1,38 @@
+/*
+ * types.h - what a type of target is: a row of a table, and one file.
+ *
+ * run.c starts a run through the row of its target's type; the type's file ends the run
+ * with run_succeeded() or run_failed().
+ */
+#ifndef TYPES_H
+#define TYPES_H
+
+#include <stdbool.h>
+
+#include "config/config.h"
+
+struct run;
+
+struct deploy_type {
+	const char *name;
+	/* It makes a server read all its bundles: one run serves all that was
+	 * collected. Otherwise there is one run for each certificate. */
+	bool whole;
+	/* Begins, and may end the run at once. A negative errno fails the run. */
+	int (*start)(struct run *r);
+	/* Frees r->state, and ends what still goes on. Called once for each start. */
+	void (*stop)(struct run *r);
+};
+
+extern const struct deploy_type haproxy_type;
+extern const struct deploy_type nginx_type;
+extern const struct deploy_type signal_type;
+extern const struct deploy_type exec_type;
+
+const struct deploy_type *types_get(enum target_type type);
+
+/* Sends the signal by the target's pidfile to this program, and ends the run. `first`
+ * opens the failure's text: what was tried before, or "". */
+void signal_finish(struct run *r, const char *first, const char *process, int signal);
+
+#endif

@@ -1,0 +1,332 @@
+/*
+ * certificates.c - the certificates to manage: what is wanted, and when to look next.
+ *
+ * Written by daemon.c (what the configuration says) and renew/ (how it goes).
+ */
+#include "inventory/inventory.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "inventory/statement.h"
+
+static_assert(ORIGIN_CONFIG == 1 && ORIGIN_API == 2 && ORIGIN_ORDER == 3, "stored");
+static_assert(RENEW_NONE == 0 && RENEW_NEW == 1 && RENEW_LIFETIME == 2 &&
+	RENEW_ARI == 3 && RENEW_FORCED == 4 && RENEW_CHANGED == 5 &&
+	RENEW_REVOKED == 6 && RENEW_KEY_COMPROMISE == 7,
+    "stored");
+
+#define COLUMNS                                                                      \
+  "id, name, origin, spec, created_at, removed_at, paused, parked, forced, next_at," \
+  " renew_at, renew_reason, failures, next_attempt, last_error, last_success,"       \
+  " bundled, placeholder_since"
+
+const char *
+certificate_origin_name(enum certificate_origin origin)
+{
+	switch (origin) {
+	case ORIGIN_CONFIG:
+		return "config";
+	case ORIGIN_API:
+		return "api";
+	case ORIGIN_ORDER:
+		return "order";
+	}
+	return "config";
+}
+
+const char *
+renew_reason_name(enum renew_reason reason)
+{
+	switch (reason) {
+	case RENEW_NONE:
+		return NULL;
+	case RENEW_NEW:
+		return "new";
+	case RENEW_LIFETIME:
+		return "lifetime";
+	case RENEW_ARI:
+		return "ari";
+	case RENEW_FORCED:
+		return "forced";
+	case RENEW_CHANGED:
+		return "changed";
+	case RENEW_REVOKED:
+		return "revoked";
+	case RENEW_KEY_COMPROMISE:
+		return "key-compromise";
+	}
+	return NULL;
+}
+
+static int
+read_row(struct statement *q, struct certificate *c)
+{
+	int r;
+
+	c->id = column_integer(q);
+	r = column_copy(q, &c->name);
+	c->origin = (enum certificate_origin)column_integer(q);
+	if (r == 0)
+		r = column_copy(q, &c->spec);
+	if (r < 0)
+		return r;
+	c->created_at = column_integer(q);
+	c->removed_at = column_integer(q);
+	c->paused = column_integer(q) != 0;
+	c->parked = column_integer(q) != 0;
+	c->forced = column_integer(q);
+	c->next_at = column_integer(q);
+	c->renew_at = column_integer(q);
+	c->renew_reason = (enum renew_reason)column_integer(q);
+	c->failures = (unsigned)column_integer(q);
+	c->next_attempt = column_integer(q);
+	r = column_copy(q, &c->last_error);
+	c->last_success = column_integer(q);
+	if (r == 0)
+		r = column_copy(q, &c->bundled);
+	c->placeholder_since = column_integer(q);
+	return r;
+}
+
+static void
+clear(struct certificate *c)
+{
+	free(c->name);
+	free(c->spec);
+	free(c->last_error);
+	free(c->bundled);
+	*c = (struct certificate){ 0 };
+}
+
+struct certificate *
+certificate_free(struct certificate *c)
+{
+	if (c != NULL)
+		clear(c);
+	free(c);
+	return NULL;
+}
+
+/* The one row of a statement that is ready to run. */
+static int
+take_one(struct statement *q, struct certificate **ret)
+{
+	_cleanup_(certificate_freep) struct certificate *c = calloc(1, sizeof(*c));
+	int r;
+
+	if (c == NULL)
+		return -ENOMEM;
+	r = statement_step(q);
+	if (r <= 0)
+		return r < 0 ? r : -ENOENT;
+	r = read_row(q, c);
+	statement_reset(q);
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(c);
+	return 0;
+}
+
+int
+certificate_get(struct store *s, const char *name, struct certificate **ret)
+{
+	struct statement *q =
+	    store_read(s, "SELECT " COLUMNS " FROM certificates WHERE name = ?");
+
+	bind_text(q, name);
+	return take_one(q, ret);
+}
+
+int
+certificate_get_id(struct store *s, int64_t id, struct certificate **ret)
+{
+	struct statement *q =
+	    store_read(s, "SELECT " COLUMNS " FROM certificates WHERE id = ?");
+
+	bind_integer(q, id);
+	return take_one(q, ret);
+}
+
+int
+certificate_insert(struct store *s, const char *name, enum certificate_origin origin,
+    const char *spec, int64_t now, int64_t *ret_id)
+{
+	struct statement *q = store_write(s,
+	    "INSERT INTO certificates (name, origin, spec, created_at, next_at)"
+	    " VALUES (?, ?, ?, ?, ?)");
+	int r;
+
+	bind_text(q, name);
+	bind_integer(q, origin);
+	bind_text(q, spec);
+	bind_integer(q, now);
+	bind_integer(q, now);
+	r = statement_run(q);
+	if (r == 0 && ret_id != NULL)
+		*ret_id = store_last_id(s);
+	return r;
+}
+
+int
+certificate_set_spec(struct store *s, int64_t id, enum certificate_origin origin,
+    const char *spec, int64_t now)
+{
+	struct statement *q = store_write(s,
+	    "UPDATE certificates SET origin = ?, spec = ?, next_at = ?, removed_at = 0,"
+	    " parked = 0, next_attempt = 0 WHERE id = ?");
+
+	bind_integer(q, origin);
+	bind_text(q, spec);
+	bind_integer(q, now);
+	bind_integer(q, id);
+	return statement_run(q);
+}
+
+int
+certificate_set_removed(struct store *s, int64_t id, int64_t now)
+{
+	struct statement *q = store_write(
+	    s, "UPDATE certificates SET removed_at = ?, next_at = 0 WHERE id = ?");
+
+	bind_integer(q, now);
+	bind_integer(q, id);
+	return statement_run(q);
+}
+
+int
+certificate_save(struct store *s, const struct certificate *c)
+{
+	struct statement *q = store_write(s,
+	    "UPDATE certificates SET paused = ?, parked = ?, forced = ?, next_at = ?,"
+	    " renew_at = ?, renew_reason = ?, failures = ?, next_attempt = ?,"
+	    " last_error = ?, last_success = ?, bundled = ?, placeholder_since = ?"
+	    " WHERE id = ?");
+
+	bind_integer(q, c->paused);
+	bind_integer(q, c->parked);
+	bind_integer(q, c->forced);
+	bind_integer(q, c->next_at);
+	bind_integer(q, c->renew_at);
+	bind_integer(q, c->renew_reason);
+	bind_integer(q, c->failures);
+	bind_integer(q, c->next_attempt);
+	bind_text(q, c->last_error);
+	bind_integer(q, c->last_success);
+	bind_text(q, c->bundled);
+	bind_integer(q, c->placeholder_since);
+	bind_integer(q, c->id);
+	return statement_run(q);
+}
+
+int
+certificate_walk_specs(struct store *s, enum certificate_origin origin,
+    int (*cb)(
+	int64_t id, const char *name, const char *spec, int64_t removed_at, void *arg),
+    void *arg)
+{
+	struct statement *q = store_read(s,
+	    "SELECT id, name, spec, removed_at FROM certificates WHERE origin = ?"
+	    " ORDER BY name");
+	int r;
+
+	bind_integer(q, origin);
+	while ((r = statement_step(q)) == 1) {
+		int64_t id = column_integer(q);
+		const char *name = column_text(q);
+		const char *spec = column_text(q);
+
+		r = cb(id, name, spec, column_integer(q), arg);
+		if (r < 0) {
+			statement_reset(q);
+			return r;
+		}
+	}
+	return r;
+}
+
+int
+certificate_due(struct store *s, int64_t now, int64_t *ret_ids, size_t max)
+{
+	struct statement *q = store_read(s,
+	    "SELECT id FROM certificates WHERE next_at > 0 AND next_at <= ?"
+	    " ORDER BY next_at, id LIMIT ?");
+	int count = 0;
+	int r;
+
+	bind_integer(q, now);
+	bind_integer(q, (int64_t)max);
+	while ((r = statement_step(q)) == 1)
+		ret_ids[count++] = column_integer(q);
+	return r < 0 ? r : count;
+}
+
+int
+certificate_count_due(struct store *s, int64_t now, int64_t *ret)
+{
+	struct statement *q = store_read(
+	    s, "SELECT count(*) FROM certificates WHERE next_at > 0 AND next_at <= ?");
+	int r;
+
+	bind_integer(q, now);
+	r = statement_step(q);
+	if (r < 0)
+		return r;
+	*ret = column_integer(q);
+	statement_reset(q);
+	return 0;
+}
+
+int
+certificate_next(struct store *s, int64_t after, int64_t *ret_at, char **ret_name,
+    enum renew_reason *ret_reason)
+{
+	struct statement *q = store_read(s,
+	    "SELECT next_at, name, renew_reason FROM certificates"
+	    " WHERE next_at > 0 AND next_at > ? ORDER BY next_at, id LIMIT 1");
+	int64_t at;
+	int r;
+
+	bind_integer(q, after);
+	r = statement_step(q);
+	if (r <= 0)
+		return r < 0 ? r : -ENOENT;
+	at = column_integer(q);
+	if (ret_name != NULL) {
+		*ret_name = NULL;
+		r = column_copy(q, ret_name);
+	}
+	if (ret_reason != NULL)
+		*ret_reason = (enum renew_reason)column_integer(q);
+	statement_reset(q);
+	if (r < 0)
+		return r;
+	*ret_at = at;
+	return 0;
+}
+
+int
+certificate_walk(struct store *s, const char *after, size_t limit,
+    int (*cb)(const struct certificate *c, void *arg), void *arg)
+{
+	struct statement *q = store_read(s,
+	    "SELECT " COLUMNS " FROM certificates WHERE removed_at = 0 AND name > ?"
+	    " ORDER BY name LIMIT ?");
+	struct certificate c = { 0 };
+	int r;
+
+	bind_text(q, after != NULL ? after : "");
+	bind_integer(q, limit > 0 ? (int64_t)limit : -1);
+	while ((r = statement_step(q)) == 1) {
+		r = read_row(q, &c);
+		if (r == 0)
+			r = cb(&c, arg);
+		clear(&c);
+		if (r < 0) {
+			statement_reset(q);
+			return r;
+		}
+	}
+	return r;
+}

@@ -1,0 +1,123 @@
+/*
+ * deployments.c - what each target was told of each certificate, and how that went.
+ */
+#include <assert.h>
+#include <errno.h>
+
+#include "inventory/inventory.h"
+#include "inventory/statement.h"
+
+static_assert(DEPLOYMENT_PENDING == 1 && DEPLOYMENT_DEPLOYED == 2 &&
+	DEPLOYMENT_SERVED == 3 && DEPLOYMENT_FAILED == 4,
+    "stored");
+
+const char *
+deployment_state_name(enum deployment_state state)
+{
+	switch (state) {
+	case DEPLOYMENT_PENDING:
+		return "pending";
+	case DEPLOYMENT_DEPLOYED:
+		return "deployed";
+	case DEPLOYMENT_SERVED:
+		return "served";
+	case DEPLOYMENT_FAILED:
+		return "failed";
+	}
+	return "pending";
+}
+
+int
+deployment_save(struct store *s, const struct deployment *d)
+{
+	struct statement *q = store_write(s,
+	    "INSERT OR REPLACE INTO deployments (certificate, target, state, at, detail,"
+	    " bundled, failures, next_attempt) VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
+
+	bind_integer(q, d->certificate);
+	bind_text(q, d->target);
+	bind_integer(q, d->state);
+	bind_integer(q, d->at);
+	bind_text(q, d->detail != NULL ? d->detail : "");
+	bind_text(q, d->bundled);
+	bind_integer(q, d->failures);
+	bind_integer(q, d->next_attempt);
+	return statement_run(q);
+}
+
+static int
+read_row(struct statement *q, struct deployment *d)
+{
+	int r;
+
+	d->certificate = column_integer(q);
+	r = column_copy(q, &d->target);
+	d->state = (enum deployment_state)column_integer(q);
+	d->at = column_integer(q);
+	if (r == 0)
+		r = column_copy(q, &d->detail);
+	if (r == 0)
+		r = column_copy(q, &d->bundled);
+	if (r == 0) {
+		d->failures = (unsigned)column_integer(q);
+		d->next_attempt = column_integer(q);
+	}
+	return r;
+}
+
+int
+deployment_list(
+    struct store *s, int64_t certificate, struct deployment **ret, size_t *ret_count)
+{
+	struct statement *q = store_read(s,
+	    "SELECT certificate, target, state, at, detail, bundled, failures, next_attempt"
+	    " FROM deployments WHERE certificate = ? ORDER BY target");
+	struct deployment *rows = NULL;
+	size_t count = 0;
+	int r;
+
+	bind_integer(q, certificate);
+	while ((r = statement_step(q)) == 1) {
+		struct deployment *grown = reallocarray(rows, count + 1, sizeof(*rows));
+
+		if (grown == NULL) {
+			r = -ENOMEM;
+			break;
+		}
+		rows = grown;
+		rows[count] = (struct deployment){ 0 };
+		r = read_row(q, &rows[count++]);
+		if (r < 0)
+			break;
+	}
+	statement_reset(q);
+	if (r < 0) {
+		deployment_free_all(rows, count);
+		return r;
+	}
+	*ret = rows;
+	*ret_count = count;
+	return 0;
+}
+
+int
+deployment_delete(struct store *s, int64_t certificate, const char *target)
+{
+	struct statement *q = store_write(
+	    s, "DELETE FROM deployments WHERE certificate = ? AND target = ?");
+
+	bind_integer(q, certificate);
+	bind_text(q, target);
+	return statement_run(q);
+}
+
+void
+deployment_free_all(struct deployment *rows, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		free(rows[i].target);
+		free(rows[i].detail);
+		free(rows[i].bundled);
+	}
+	free(rows);
+}

@@ -1,0 +1,226 @@
+/*
+ * inventory.h - what renewd knows: accounts, certificates to manage, orders in flight,
+ * issued certificates with their keys, deployments, history.
+ *
+ * Rows go in and out as structs; text members are owned by them. Facts only: that
+ * something is "in progress" is never stored. Writes join the transaction of this turn
+ * of the loop (store.h). Times are seconds since 1970, 0: never or not yet. Functions
+ * answer -ENOENT where there is no such row, -EIO (see store_error()) where SQLite
+ * fails.
+ */
+#ifndef INVENTORY_H
+#define INVENTORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "acme.h"
+#include "scope.h"
+
+struct store;
+
+/* A private key in PKCS#8 DER; wiped when freed. */
+struct secret {
+	unsigned char *data;
+	size_t len;
+};
+void secret_clear(struct secret *s);
+
+/* ---- accounts ---- */
+
+struct account {
+	int64_t id;
+	char *ca;        /* name of the [ca] section */
+	char *directory; /* URL */
+	struct secret key;
+	char *thumbprint;
+	char *url;      /* NULL until the CA has said it */
+	char *contacts; /* as last sent; blanks between */
+	char *terms;    /* URL of the terms agreed to */
+	int64_t created_at;
+};
+/* The newest account of this CA at this directory; with a thumbprint, the one of that
+ * key. */
+int account_find(struct store *s, const char *ca, const char *directory,
+    const char *thumbprint, struct account **ret);
+int account_insert(struct store *s, struct account *a); /* sets a->id */
+int account_registered(struct store *s, int64_t id, const char *url,
+    const char *contacts, const char *terms);
+struct account *account_free(struct account *a);
+
+/* ---- certificates to manage ---- */
+
+enum certificate_origin { /* stored */
+	ORIGIN_CONFIG = 1,
+	ORIGIN_API = 2,
+	ORIGIN_ORDER = 3,
+};
+const char *certificate_origin_name(enum certificate_origin origin);
+
+enum renew_reason { /* stored */
+	RENEW_NONE = 0,
+	RENEW_NEW = 1,
+	RENEW_LIFETIME = 2,
+	RENEW_ARI = 3,
+	RENEW_FORCED = 4,
+	RENEW_CHANGED = 5,
+	RENEW_REVOKED = 6,
+	RENEW_KEY_COMPROMISE = 7,
+};
+const char *renew_reason_name(enum renew_reason reason);
+
+struct certificate {
+	int64_t id;
+	char *name;
+	enum certificate_origin origin;
+	char *spec; /* text of the section, see struct certificate_text */
+	int64_t created_at;
+	int64_t removed_at; /* no longer configured */
+	bool paused;        /* by renewctl */
+	bool parked;        /* won't try by itself: last_error says why */
+	int64_t forced;     /* issued rows up to this id are to be replaced; 0: none */
+	int64_t next_at;    /* when the scheduler looks at it next; 0: never */
+	int64_t renew_at;   /* planned renewal */
+	enum renew_reason renew_reason;
+	unsigned failures; /* attempts since the last success */
+	int64_t next_attempt;
+	char *last_error; /* JSON of the API, or NULL */
+	int64_t last_success;
+	char *bundled; /* what the live bundle holds: ids of issued rows, or NULL */
+	int64_t placeholder_since;
+};
+int certificate_get(struct store *s, const char *name, struct certificate **ret);
+int certificate_get_id(struct store *s, int64_t id, struct certificate **ret);
+struct certificate *certificate_free(struct certificate *c);
+/* A new one; next_at is now. -EEXIST. Sets *ret_id (may be NULL). */
+int certificate_insert(struct store *s, const char *name,
+    enum certificate_origin origin, const char *spec, int64_t now, int64_t *ret_id);
+/* New text for one that is there; also takes back a removal; looked at now. */
+int certificate_set_spec(struct store *s, int64_t id, enum certificate_origin origin,
+    const char *spec, int64_t now);
+int certificate_set_removed(struct store *s, int64_t id, int64_t now);
+/* Saves everything from paused to placeholder_since. The one setter of these fields. */
+int certificate_save(struct store *s, const struct certificate *c);
+/* The text of all with this origin, by name (case-insensitive order), for comparing
+ * with a configuration. A negative return of the callback ends the walk and is
+ * returned. */
+int certificate_walk_specs(struct store *s, enum certificate_origin origin,
+    int (*cb)(
+	int64_t id, const char *name, const char *spec, int64_t removed_at, void *arg),
+    void *arg);
+/* Ids of those with next_at <= now, most urgent first; returns how many, or negative.
+ */
+int certificate_due(struct store *s, int64_t now, int64_t *ret_ids, size_t max);
+int certificate_count_due(struct store *s, int64_t now, int64_t *ret);
+/* The earliest next_at after `after`; -ENOENT where none. ret_name (may be NULL) is to
+ * be freed. */
+int certificate_next(struct store *s, int64_t after, int64_t *ret_at, char **ret_name,
+    enum renew_reason *ret_reason);
+/* All that aren't removed, by name, beginning after the name `after` (NULL: the first),
+ * at most limit (0: all). */
+int certificate_walk(struct store *s, const char *after, size_t limit,
+    int (*cb)(const struct certificate *c, void *arg), void *arg);
+
+/* ---- issued certificates ---- */
+
+struct issued {
+	int64_t id;
+	int64_t certificate;
+	enum acme_key_type key_type;
+	char *ca; /* section that issued it */
+	int64_t account;
+	char *names;   /* identifiers in canonical order, separated by blanks */
+	char *profile; /* as asked for, or NULL */
+	char *serial;
+	char *fingerprint; /* SHA-256, hex */
+	char *issuer;
+	char *top; /* common name that the chain ends at */
+	int64_t not_before;
+	int64_t not_after;
+	int64_t issued_at;
+	int64_t revoked_at;
+	struct secret key; /* empty where the caller didn't ask for it */
+	char *chain;       /* PEM; NULL likewise */
+};
+/* Becomes the current one of its certificate and key type. Sets i->id. */
+int issued_insert(struct store *s, struct issued *i);
+/* The current ones of a certificate, in no special order: at most 2 rows. */
+int issued_current(struct store *s, int64_t certificate, bool with_secrets,
+    struct issued **ret, size_t *ret_count);
+void issued_free_all(struct issued *rows, size_t count);
+
+/* ---- orders in flight ---- */
+
+struct order_row {
+	int64_t id;
+	int64_t certificate;
+	enum acme_key_type key_type;
+	char *ca;
+	int64_t account;
+	char *names; /* as in struct issued */
+	char *profile;
+	char *url;         /* NULL until the CA has said it */
+	struct secret key; /* made before the CA hears of the order */
+	char *challenges;  /* lines "TOKEN KEY-AUTHORIZATION" that may be asked for */
+	enum renew_reason reason;
+	int64_t created_at;
+};
+int order_find(struct store *s, int64_t certificate, enum acme_key_type key_type,
+    struct order_row **ret);
+int order_insert(struct store *s, struct order_row *o);     /* sets o->id */
+int order_save(struct store *s, const struct order_row *o); /* url, challenges */
+int order_delete(struct store *s, int64_t id);
+int order_walk(
+    struct store *s, int (*cb)(const struct order_row *o, void *arg), void *arg);
+struct order_row *order_row_free(struct order_row *o);
+
+/* ---- deployments ---- */
+
+enum deployment_state { /* stored */
+	DEPLOYMENT_PENDING = 1,
+	DEPLOYMENT_DEPLOYED = 2,
+	DEPLOYMENT_SERVED = 3,
+	DEPLOYMENT_FAILED = 4,
+};
+const char *deployment_state_name(enum deployment_state state);
+
+struct deployment {
+	int64_t certificate;
+	char *target;
+	enum deployment_state state;
+	int64_t at;    /* of the state */
+	char *detail;  /* for people, "" where nothing is to say */
+	char *bundled; /* what was deployed, as in struct certificate */
+	unsigned failures;
+	int64_t next_attempt;
+};
+int deployment_save(
+    struct store *s, const struct deployment *d); /* insert or replace */
+int deployment_list(
+    struct store *s, int64_t certificate, struct deployment **ret, size_t *ret_count);
+int deployment_delete(struct store *s, int64_t certificate, const char *target);
+void deployment_free_all(struct deployment *rows, size_t count);
+
+/* ---- history ---- */
+
+struct history_event {
+	int64_t id;
+	int64_t at;
+	const char *kind;        /* "issued" "failed" "deployed" ... */
+	const char *certificate; /* name, or NULL */
+	const char *ca;
+	const char *target;
+	const char *detail;
+	const char *problem; /* ACME error type */
+};
+int history_add(struct store *s, const struct history_event *e);
+/* Events after id `after`, oldest first; certificate NULL: of all. */
+int history_walk(struct store *s, const char *certificate, int64_t after, size_t limit,
+    int (*cb)(const struct history_event *e, void *arg), void *arg);
+
+DEFINE_CLEANUP(struct account, account_free)
+DEFINE_CLEANUP(struct certificate, certificate_free)
+DEFINE_CLEANUP(struct order_row, order_row_free)
+
+#endif

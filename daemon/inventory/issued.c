@@ -1,0 +1,143 @@
+/*
+ * issued.c - certificates that CAs have issued, with their keys. The current one of
+ * each key type is what the bundle holds; older ones stay for history and revocation.
+ */
+#include <assert.h>
+#include <errno.h>
+
+#include "inventory/inventory.h"
+#include "inventory/statement.h"
+
+static_assert(ACME_KEY_ECDSA_P256 == 1 && ACME_KEY_ECDSA_P384 == 2 &&
+	ACME_KEY_RSA_2048 == 3 && ACME_KEY_RSA_3072 == 4 && ACME_KEY_RSA_4096 == 5,
+    "stored");
+
+static int
+retire(struct store *s, const struct issued *i)
+{
+	struct statement *q = store_write(s,
+	    "UPDATE issued SET current = 0 WHERE certificate = ? AND current = 1"
+	    " AND (key_type >= 3) = (? >= 3)"); /* one ECDSA, one RSA */
+
+	bind_integer(q, i->certificate);
+	bind_integer(q, i->key_type);
+	return statement_run(q);
+}
+
+int
+issued_insert(struct store *s, struct issued *i)
+{
+	struct statement *q;
+	int r;
+
+	r = retire(s, i);
+	if (r < 0)
+		return r;
+	q = store_write(s,
+	    "INSERT INTO issued (certificate, key_type, current, ca, account, names,"
+	    " profile, serial, fingerprint, issuer, top, not_before, not_after, issued_at,"
+	    " key, chain) VALUES (?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+	bind_integer(q, i->certificate);
+	bind_integer(q, i->key_type);
+	bind_text(q, i->ca);
+	bind_integer(q, i->account);
+	bind_text(q, i->names);
+	bind_text(q, i->profile);
+	bind_text(q, i->serial);
+	bind_text(q, i->fingerprint);
+	bind_text(q, i->issuer);
+	bind_text(q, i->top);
+	bind_integer(q, i->not_before);
+	bind_integer(q, i->not_after);
+	bind_integer(q, i->issued_at);
+	bind_blob(q, i->key.data, i->key.len);
+	bind_text(q, i->chain);
+	r = statement_run(q);
+	if (r == 0)
+		i->id = store_last_id(s);
+	return r;
+}
+
+static int
+read_row(struct statement *q, bool with_secrets, struct issued *i)
+{
+	int r;
+
+	i->id = column_integer(q);
+	i->certificate = column_integer(q);
+	i->key_type = (enum acme_key_type)column_integer(q);
+	i->account = column_integer(q);
+	i->not_before = column_integer(q);
+	i->not_after = column_integer(q);
+	i->issued_at = column_integer(q);
+	i->revoked_at = column_integer(q);
+	r = column_copy(q, &i->ca);
+	if (r == 0)
+		r = column_copy(q, &i->names);
+	if (r == 0)
+		r = column_copy(q, &i->profile);
+	if (r == 0)
+		r = column_copy(q, &i->serial);
+	if (r == 0)
+		r = column_copy(q, &i->fingerprint);
+	if (r == 0)
+		r = column_copy(q, &i->issuer);
+	if (r == 0)
+		r = column_copy(q, &i->top);
+	if (r == 0 && with_secrets)
+		r = column_secret(q, &i->key.data, &i->key.len);
+	if (r == 0 && with_secrets)
+		r = column_copy(q, &i->chain);
+	return r;
+}
+
+#define COLUMNS                                                                       \
+  "id, certificate, key_type, account, not_before, not_after, issued_at, revoked_at," \
+  " ca, names, profile, serial, fingerprint, issuer, top"
+#define WHERE " FROM issued WHERE certificate = ? AND current = 1 ORDER BY key_type"
+
+int
+issued_current(struct store *s, int64_t certificate, bool with_secrets,
+    struct issued **ret, size_t *ret_count)
+{
+	struct statement *q = with_secrets
+	    ? store_read(s, "SELECT " COLUMNS ", key, chain" WHERE)
+	    : store_read(s, "SELECT " COLUMNS WHERE);
+	struct issued *rows = calloc(2, sizeof(*rows));
+	size_t count = 0;
+	int r;
+
+	if (rows == NULL)
+		return -ENOMEM;
+	bind_integer(q, certificate);
+	while ((r = statement_step(q)) == 1 && count < 2) {
+		r = read_row(q, with_secrets, &rows[count++]);
+		if (r < 0)
+			break;
+	}
+	statement_reset(q);
+	if (r < 0) {
+		issued_free_all(rows, count);
+		return r;
+	}
+	*ret = rows;
+	*ret_count = count;
+	return 0;
+}
+
+void
+issued_free_all(struct issued *rows, size_t count)
+{
+	for (size_t k = 0; k < count; k++) {
+		free(rows[k].ca);
+		free(rows[k].names);
+		free(rows[k].profile);
+		free(rows[k].serial);
+		free(rows[k].fingerprint);
+		free(rows[k].issuer);
+		free(rows[k].top);
+		secret_clear(&rows[k].key);
+		free(rows[k].chain);
+	}
+	free(rows);
+}

@@ -1,0 +1,581 @@
+/*
+ * store.c - renewd.db: opened, locked, migrated, and committed once a turn of the loop.
+ *
+ * Called by daemon.c and, through statement.h, by the files of queries beside it.
+ * Nothing outside inventory/ includes sqlite3.h.
+ */
+#include "inventory/store.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "inventory/migrations.h"
+#include "inventory/statement.h"
+#include "scope.h"
+
+#define STATEMENTS_MAX  64
+#define PARAMETER_FIRST 1
+#define BUSY_MS         5000
+#define COMMIT_PRIORITY 2 /* after all else of this turn */
+
+struct statement {
+	struct store *store;
+	const char *sql;
+	sqlite3_stmt *handle;
+	int next; /* parameter or column */
+	bool stepped;
+	int error;
+};
+
+struct waiter {
+	store_committed_cb *cb;
+	void *arg;
+};
+
+struct store {
+	sqlite3 *db;
+	int lock_fd;
+	struct event *commit_event; /* NULL without a loop */
+	bool in_transaction;
+	int failed; /* a write of this turn failed: it can't be committed */
+	struct waiter *waiters;
+	size_t waiter_count;
+	size_t waiter_size;
+	struct waiter *running; /* whose callbacks are being called */
+	size_t running_count;
+	void (*failure_cb)(int error, void *arg);
+	void *failure_arg;
+	struct statement statements[STATEMENTS_MAX];
+	size_t statement_count;
+};
+
+DEFINE_CLEANUP(struct store, store_close)
+
+static int
+errno_of(int code)
+{
+	switch (code & 0xff) {
+	case SQLITE_OK:
+	case SQLITE_ROW:
+	case SQLITE_DONE:
+		return 0;
+	case SQLITE_FULL:
+		return -ENOSPC;
+	case SQLITE_CONSTRAINT:
+		return -EEXIST;
+	case SQLITE_NOMEM:
+		return -ENOMEM;
+	case SQLITE_READONLY:
+	case SQLITE_PERM:
+		return -EROFS;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return -EBUSY;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return -EUCLEAN;
+	}
+	return -EIO;
+}
+
+static int
+execute(struct store *s, const char *sql)
+{
+	return errno_of(sqlite3_exec(s->db, sql, NULL, NULL, NULL));
+}
+
+/* ---- statements ---- */
+
+static struct statement *
+prepare(struct store *s, const char *sql)
+{
+	struct statement *q;
+
+	for (size_t i = 0; i < s->statement_count; i++)
+		if (s->statements[i].sql == sql) {
+			q = &s->statements[i];
+			q->next = PARAMETER_FIRST;
+			q->error = q->handle != NULL ? 0 : -EIO;
+			q->stepped = false;
+			return q;
+		}
+	if (s->statement_count == STATEMENTS_MAX)
+		abort(); /* a bug: statements are constants, and fewer than that */
+	q = &s->statements[s->statement_count];
+	*q = (struct statement){ .store = s, .sql = sql, .next = PARAMETER_FIRST };
+	q->error = errno_of(sqlite3_prepare_v3(
+	    s->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &q->handle, NULL));
+	if (q->error == 0)
+		s->statement_count++;
+	return q;
+}
+
+struct statement *
+store_read(struct store *s, const char *sql)
+{
+	return prepare(s, sql);
+}
+
+static int
+begin(struct store *s)
+{
+	int r;
+
+	if (s->in_transaction)
+		return s->failed;
+	r = execute(s, "BEGIN IMMEDIATE");
+	if (r < 0)
+		return r;
+	s->in_transaction = true;
+	s->failed = 0;
+	if (s->commit_event != NULL)
+		event_active(s->commit_event, EV_TIMEOUT, 0);
+	return 0;
+}
+
+struct statement *
+store_write(struct store *s, const char *sql)
+{
+	int r = begin(s);
+	struct statement *q = prepare(s, sql);
+
+	if (r < 0 && q->error == 0)
+		q->error = r;
+	return q;
+}
+
+static void
+note(struct statement *q, int code)
+{
+	if (q->error == 0)
+		q->error = errno_of(code);
+}
+
+void
+bind_integer(struct statement *q, int64_t value)
+{
+	if (q->error == 0)
+		note(q, sqlite3_bind_int64(q->handle, q->next++, value));
+}
+
+void
+bind_text(struct statement *q, const char *text)
+{
+	if (q->error == 0)
+		note(q,
+		    sqlite3_bind_text(
+			q->handle, q->next++, text, -1, SQLITE_TRANSIENT));
+}
+
+void
+bind_blob(struct statement *q, const void *data, size_t len)
+{
+	if (q->error == 0)
+		note(q,
+		    sqlite3_bind_blob64(q->handle, q->next++, data != NULL ? data : "",
+			len, SQLITE_TRANSIENT));
+}
+
+void
+statement_reset(struct statement *q)
+{
+	if (q->handle != NULL) {
+		sqlite3_reset(q->handle);
+		sqlite3_clear_bindings(q->handle);
+	}
+	q->next = PARAMETER_FIRST;
+	q->stepped = false;
+}
+
+int
+statement_step(struct statement *q)
+{
+	int code;
+	int r;
+
+	if (q->error < 0) {
+		r = q->error;
+		statement_reset(q);
+		return r;
+	}
+	code = sqlite3_step(q->handle);
+	q->next = 0;
+	q->stepped = true;
+	if (code == SQLITE_ROW)
+		return 1;
+	r = errno_of(code);
+	/* a constraint undoes its own statement; anything else may have undone more */
+	if (r < 0 && r != -EEXIST && q->store->in_transaction &&
+	    !sqlite3_stmt_readonly(q->handle))
+		q->store->failed = r;
+	statement_reset(q);
+	return r;
+}
+
+int
+statement_run(struct statement *q)
+{
+	int r = statement_step(q);
+
+	if (r == 1) {
+		statement_reset(q);
+		return 0;
+	}
+	return r;
+}
+
+int64_t
+column_integer(struct statement *q)
+{
+	return sqlite3_column_int64(q->handle, q->next++);
+}
+
+const char *
+column_text(struct statement *q)
+{
+	return (const char *)sqlite3_column_text(q->handle, q->next++);
+}
+
+int
+column_copy(struct statement *q, char **field)
+{
+	const char *text = column_text(q);
+
+	free(*field);
+	*field = NULL;
+	if (text == NULL)
+		return 0;
+	*field = strdup(text);
+	return *field != NULL ? 0 : -ENOMEM;
+}
+
+int
+column_secret(struct statement *q, unsigned char **ret, size_t *ret_len)
+{
+	const void *data = sqlite3_column_blob(q->handle, q->next);
+	size_t len = (size_t)sqlite3_column_bytes(q->handle, q->next++);
+	unsigned char *copy = malloc(len + 1);
+
+	if (copy == NULL)
+		return -ENOMEM;
+	if (len > 0)
+		memcpy(copy, data, len);
+	*ret = copy;
+	*ret_len = len;
+	return 0;
+}
+
+int64_t
+store_last_id(struct store *s)
+{
+	return sqlite3_last_insert_rowid(s->db);
+}
+
+int
+store_changes(struct store *s)
+{
+	return sqlite3_changes(s->db);
+}
+
+/* ---- commits ---- */
+
+static int
+commit(struct store *s)
+{
+	int r = s->failed;
+
+	if (!s->in_transaction)
+		return 0;
+	if (r == 0)
+		r = execute(s, "COMMIT");
+	if (r < 0 && !sqlite3_get_autocommit(s->db))
+		execute(s, "ROLLBACK");
+	s->in_transaction = false;
+	s->failed = 0;
+	return r;
+}
+
+int
+store_flush(struct store *s)
+{
+	int r = commit(s);
+
+	if (r < 0 && s->failure_cb != NULL)
+		s->failure_cb(r, s->failure_arg);
+	/* those who come while these run wait for the next commit */
+	s->running = s->waiters;
+	s->running_count = s->waiter_count;
+	s->waiters = NULL;
+	s->waiter_count = 0;
+	s->waiter_size = 0;
+	for (size_t i = 0; i < s->running_count; i++)
+		if (s->running[i].cb != NULL)
+			s->running[i].cb(r, s->running[i].arg);
+	free(s->running);
+	s->running = NULL;
+	s->running_count = 0;
+	return r;
+}
+
+void
+store_on_failure(struct store *s, void (*cb)(int error, void *arg), void *arg)
+{
+	s->failure_cb = cb;
+	s->failure_arg = arg;
+}
+
+static void
+forget_in(struct waiter *waiters, size_t count, void *arg)
+{
+	for (size_t i = 0; i < count; i++)
+		if (waiters[i].arg == arg)
+			waiters[i].cb = NULL;
+}
+
+void
+store_forget(struct store *s, void *arg)
+{
+	forget_in(s->waiters, s->waiter_count, arg);
+	forget_in(s->running, s->running_count, arg);
+}
+
+static void
+commit_cb(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	store_flush(arg);
+}
+
+int
+store_after_commit(struct store *s, store_committed_cb *cb, void *arg)
+{
+	if (s->waiter_count == s->waiter_size) {
+		size_t size = s->waiter_size * 2 + 16;
+		struct waiter *grown = reallocarray(s->waiters, size, sizeof(*grown));
+
+		if (grown == NULL)
+			return -ENOMEM;
+		s->waiters = grown;
+		s->waiter_size = size;
+	}
+	s->waiters[s->waiter_count++] = (struct waiter){ cb, arg };
+	if (s->commit_event != NULL)
+		event_active(s->commit_event, EV_TIMEOUT, 0);
+	return 0;
+}
+
+/* ---- opening ---- */
+
+/* An advisory lock that a crash releases, on a file of its own, so that sqlite3(1) can
+ * still look into the database. */
+static int
+lock(struct store *s, const char *state_dir, char **ret_why)
+{
+	_cleanup_free_ char *path = NULL;
+	char pid[32] = "";
+	ssize_t n;
+
+	if (asprintf(&path, "%s/renewd.lock", state_dir) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (s->lock_fd < 0) {
+		int r = -errno;
+
+		if (asprintf(ret_why, "%s: %s", path, strerror(-r)) < 0)
+			*ret_why = NULL;
+		return r;
+	}
+	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+		n = pread(s->lock_fd, pid, sizeof(pid) - 1, 0);
+		if (asprintf(ret_why, "another renewd (pid %.*s) is using %s",
+			n > 0 ? (int)strcspn(pid, "\n") : 1, n > 0 ? pid : "?",
+			state_dir) < 0)
+			*ret_why = NULL;
+		return -EBUSY;
+	}
+	n = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
+	if (ftruncate(s->lock_fd, 0) < 0 || pwrite(s->lock_fd, pid, (size_t)n, 0) != n)
+		return -errno; /* full disk: the caller says so */
+	return 0;
+}
+
+static int
+read_version(struct store *s, int64_t *ret)
+{
+	struct statement *q = store_read(s, "PRAGMA user_version");
+	int r = statement_step(q);
+
+	if (r < 0)
+		return r;
+	*ret = column_integer(q);
+	statement_reset(q);
+	return 0;
+}
+
+static int
+migrate_step(struct store *s, size_t i)
+{
+	char version[64];
+	int r;
+
+	r = execute(s, "BEGIN IMMEDIATE");
+	if (r == 0)
+		r = execute(s, migrations[i]);
+	snprintf(version, sizeof(version), "PRAGMA user_version = %zu", i + 1);
+	if (r == 0)
+		r = execute(s, version);
+	if (r == 0)
+		r = execute(s, "COMMIT");
+	if (r < 0 && !sqlite3_get_autocommit(s->db))
+		execute(s, "ROLLBACK");
+	return r;
+}
+
+static int
+migrate(struct store *s, char **ret_why)
+{
+	int64_t version = 0;
+	int r;
+
+	r = read_version(s, &version);
+	if (r < 0)
+		return r;
+	if (version < 0 || (uint64_t)version > migration_count) {
+		if (asprintf(ret_why,
+			"renewd.db was written by a newer renewd (its version is %lld, this one knows %zu)",
+			(long long)version, migration_count) < 0)
+			*ret_why = NULL;
+		return -EPROTONOSUPPORT;
+	}
+	for (size_t i = (size_t)version; i < migration_count && r == 0; i++)
+		r = migrate_step(s, i);
+	return r;
+}
+
+static int
+configure(struct store *s)
+{
+	static const char *const pragmas[] = {
+		"PRAGMA journal_mode = WAL",
+		"PRAGMA synchronous = FULL",
+		"PRAGMA foreign_keys = ON",
+		"PRAGMA secure_delete = ON", /* keys are not left behind in free pages
+					      */
+		"PRAGMA cache_size = -1000",
+		"PRAGMA trusted_schema = OFF",
+	};
+	int r = 0;
+
+	sqlite3_busy_timeout(s->db, BUSY_MS);
+	for (size_t i = 0; i < ELEMENTS(pragmas) && r == 0; i++)
+		r = execute(s, pragmas[i]);
+	return r;
+}
+
+/* Made with its mode before SQLite sees it; the WAL files take theirs from it. */
+static int
+open_database(struct store *s, const char *path)
+{
+	_cleanup_close_ int fd =
+	    open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	if (fchmod(fd, 0600) < 0)
+		return -errno;
+	r = errno_of(sqlite3_open_v2(
+	    path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL));
+	if (r == 0)
+		r = configure(s);
+	return r;
+}
+
+int
+store_open(
+    struct event_base *base, const char *state_dir, struct store **ret, char **ret_why)
+{
+	_cleanup_(store_closep) struct store *s = NULL;
+	_cleanup_free_ char *path = NULL;
+	char *why = NULL;
+	int r;
+
+	s = calloc(1, sizeof(*s));
+	if (s == NULL || asprintf(&path, "%s/renewd.db", state_dir) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	s->lock_fd = -1;
+	if (base != NULL) {
+		s->commit_event = event_new(base, -1, 0, commit_cb, s);
+		if (s->commit_event == NULL)
+			return -ENOMEM;
+		event_priority_set(s->commit_event, COMMIT_PRIORITY);
+	}
+	r = lock(s, state_dir, &why);
+	if (r == 0)
+		r = open_database(s, path);
+	if (r == 0)
+		r = migrate(s, &why);
+	if (r < 0) {
+		if (why == NULL &&
+		    asprintf(&why, "%s: %s", path,
+			s->db != NULL && sqlite3_errcode(s->db) != SQLITE_OK
+			    ? sqlite3_errmsg(s->db)
+			    : strerror(-r)) < 0)
+			why = NULL;
+		*ret_why = why;
+		return r;
+	}
+	*ret = steal_ptr(s);
+	return 0;
+}
+
+struct store *
+store_close(struct store *s)
+{
+	if (s == NULL)
+		return NULL;
+	if (s->in_transaction)
+		(void)commit(s);
+	for (size_t i = 0; i < s->statement_count; i++)
+		sqlite3_finalize(s->statements[i].handle);
+	sqlite3_close(s->db);
+	if (s->commit_event != NULL)
+		event_free(s->commit_event);
+	if (s->lock_fd >= 0)
+		close(s->lock_fd);
+	free(s->waiters);
+	free(s);
+	return NULL;
+}
+
+const char *
+store_error(const struct store *s)
+{
+	return sqlite3_errmsg(s->db);
+}
+
+int
+store_check(struct store *s)
+{
+	struct statement *q = store_read(s, "PRAGMA quick_check(1)");
+	const char *answer;
+	int r = statement_step(q);
+
+	if (r < 0)
+		return r;
+	answer = column_text(q);
+	r = answer != NULL && strcmp(answer, "ok") == 0 ? 0 : -EUCLEAN;
+	statement_reset(q);
+	return r;
+}

@@ -1,0 +1,37 @@
+/*
+ * https.h - requests to a CA: libcurl's multi interface on the libevent loop.
+ *
+ * Used by renew/ca.c. HTTP/1.1, a few kept connections a host, the trust store loaded
+ * once, HTTPS only, no redirects, a deadline and a size cap on everything.
+ */
+#ifndef HTTPS_H
+#define HTTPS_H
+
+#include <stdint.h>
+
+#include "acme.h"
+
+struct event_base;
+struct https;
+struct https_request;
+
+struct https_options {
+	const char *trust_file; /* PEM roots instead of the system's, or NULL */
+	const char *proxy;      /* URL, or NULL: what the environment says */
+};
+
+typedef void https_done_cb(const struct acme_reply *reply, void *arg);
+
+int https_new(struct event_base *base, struct https **ret);
+struct https *https_free(struct https *h); /* all requests must be gone */
+/* Sends the message; it and the options may be gone when this returns. done_cb is
+ * called once, from the loop, with what came, or status 0 and why. */
+int https_send(struct https *h, const struct https_options *options,
+    const struct acme_message *message, https_done_cb *done_cb, void *arg,
+    struct https_request **ret);
+/* Stops waiting for it: done_cb isn't called. NULL is fine. */
+struct https_request *https_cancel(struct https_request *r);
+/* TLS connections made since start. */
+uint64_t https_connections(const struct https *h);
+
+#endif

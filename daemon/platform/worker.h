@@ -1,0 +1,20 @@
+/*
+ * worker.h - one thread for what is too slow for the loop, as making RSA keys.
+ *
+ * run_cb is called in that thread and may touch nothing but its argument; done_cb is
+ * called later from the loop. Jobs run one after the other, in order.
+ */
+#ifndef WORKER_H
+#define WORKER_H
+
+struct event_base;
+struct worker;
+
+int worker_new(struct event_base *base, struct worker **ret);
+/* Waits for the job that runs; it and the others are dropped without done_cb. Not from
+ * a done_cb. */
+struct worker *worker_free(struct worker *w);
+int worker_run(
+    struct worker *w, void (*run_cb)(void *arg), void (*done_cb)(void *arg), void *arg);
+
+#endif

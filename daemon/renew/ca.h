@@ -1,0 +1,56 @@
+/*
+ * ca.h - one certificate authority as configured: its account, its directory, and the
+ * requests on their way to it.
+ *
+ * Used by order.c. Accounts are found in the inventory, or made and registered when the
+ * first order needs one; the key is on disk before the CA hears of it.
+ */
+#ifndef CA_H
+#define CA_H
+
+#include "acme.h"
+#include "renew/renewal.h"
+#include "scope.h"
+
+struct ca;
+struct ca_config;
+struct ca_request;
+
+/* config is copied as far as needed. means is lent. */
+int ca_new(
+    const struct renewal_means *means, const struct ca_config *config, struct ca **ret);
+/* A CA lives as long as somebody holds it: the configuration, or an order in flight. */
+struct ca *ca_ref(struct ca *ca);
+struct ca *ca_unref(struct ca *ca);
+/* Does this configuration need nothing else than this CA has? */
+bool ca_same(const struct ca *ca, const struct ca_config *config);
+
+/* failure NULL: directory and account are there. Called once, from the loop or from
+ * here. */
+typedef void ca_ready_cb(const struct acme_result *failure, void *arg);
+void ca_when_ready(struct ca *ca, ca_ready_cb *cb, void *arg);
+/* The callbacks with this arg are forgotten. */
+void ca_forget(struct ca *ca, void *arg);
+
+/* What follows is for after it was ready. */
+const char *ca_name(const struct ca *ca);
+int64_t ca_account(const struct ca *ca); /* id in the inventory */
+const struct acme_key *ca_account_key(const struct ca *ca);
+bool ca_has_profile(const struct ca *ca, const char *profile);
+
+/* Sends a request, signed. The reply is lent for the call; it may have status 0. */
+typedef void ca_reply_cb(const struct acme_reply *reply, void *arg);
+int ca_send(struct ca *ca, const struct acme_request *request, ca_reply_cb *cb,
+    void *arg, struct ca_request **ret);
+/* cb isn't called any more. NULL is fine. */
+struct ca_request *ca_cancel(struct ca_request *q);
+
+/* As it stands, for status. */
+struct ca_status ca_status(const struct ca *ca);
+/* The last thing that an order came to at this CA, for its status; NULL: it went well.
+ */
+void ca_note(struct ca *ca, const struct acme_result *failure);
+
+DEFINE_CLEANUP(struct ca, ca_unref)
+
+#endif

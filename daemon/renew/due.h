@@ -1,0 +1,42 @@
+/*
+ * due.h - what a certificate needs now, and when to look at it next: judged from facts
+ * alone.
+ *
+ * Pure functions over rows of the inventory and the specification; used by job.c and
+ * renewal.c.
+ */
+#ifndef DUE_H
+#define DUE_H
+
+#include "config/config.h"
+#include "inventory/inventory.h"
+
+/* The current certificate for this key (ECDSA or RSA, whatever its size); NULL: none.
+ */
+const struct issued *due_find(
+    const struct issued *rows, size_t count, enum acme_key_type key_type);
+/* Why this key type has to be ordered now; RENEW_NONE: it has not. names as by
+ * order_names(). */
+enum renew_reason due_reason(const struct certificate *c,
+    const struct certificate_spec *spec, const char *names, const struct issued *rows,
+    size_t count, enum acme_key_type key_type, int64_t now);
+/* The same for the first of all key types that is due. */
+enum renew_reason due_any(const struct certificate *c,
+    const struct certificate_spec *spec, const char *names, const struct issued *rows,
+    size_t count, int64_t now);
+/* Sets c->renew_at and c->renew_reason: a point picked earlier is kept while it is
+ * within what is allowed. */
+void due_plan(struct certificate *c, const struct certificate_spec *spec,
+    const char *names, const struct issued *rows, size_t count, int64_t now,
+    uint64_t jitter);
+/* The shortest life of the current certificates in seconds; 0: none. */
+int64_t due_life(const struct issued *rows, size_t count);
+/* What the live bundle should hold, as kept in c->bundled. The caller frees; NULL: no
+ * memory. Empty: nothing to write. */
+char *due_bundle(
+    const struct certificate_spec *spec, const struct issued *rows, size_t count);
+/* When the scheduler looks next, after an attempt; 0: never by itself. */
+int64_t due_next(const struct certificate *c, const struct certificate_spec *spec,
+    const struct deployment *deployments, size_t deployment_count, int64_t now);
+
+#endif

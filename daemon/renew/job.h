@@ -1,0 +1,62 @@
+/*
+ * job.h - inside renew/: one certificate being worked on, and the set of all such jobs.
+ */
+#ifndef JOB_H
+#define JOB_H
+
+#include <sys/queue.h>
+
+#include "config/config.h"
+#include "inventory/inventory.h"
+#include "renew/renewal.h"
+
+struct ca;
+struct job;
+
+struct renewals {
+	struct renewal_means means;
+	const struct config *config; /* lent */
+	struct bundles *bundles;     /* lent */
+	struct ca **cas;             /* one for each of the configuration's in use */
+	size_t ca_count;
+	TAILQ_HEAD(job_list, job) jobs;
+	size_t ordering;       /* jobs that are at a CA */
+	int64_t stalled_until; /* the inventory could not be written */
+	bool stalled_said;
+};
+
+struct job {
+	struct renewals *renewals;
+	struct certificate *row;
+	struct certificate_spec *spec;
+	char *names;
+	struct issued *issued;
+	size_t issued_count;
+	bool ordering; /* counted in renewals->ordering */
+	bool tried;    /* an order of this attempt has failed: no more of them */
+	size_t ca;     /* index into spec->cas */
+	struct order *order;
+	bool waiting_for_idle; /* a server is reading bundles */
+	size_t target;         /* index into spec->deploy */
+	struct deploy_request *deploy;
+	TAILQ_ENTRY(job) entry;
+};
+
+/* Loads what the inventory has of this certificate; -ENOENT where there is nothing to
+ * work on. */
+int job_load(struct renewals *r, int64_t certificate, struct job **ret);
+struct job *job_free(struct job *j);
+/* Is there a key type that has to be ordered? */
+bool job_is_due(const struct job *j);
+/* And may it go to a CA now? */
+bool job_wants_order(const struct job *j);
+/* Goes as far as it can; the job may be freed when this returns. */
+void job_step(struct job *j);
+
+struct ca *renewals_ca(const struct renewals *r, const char *name);
+/* The job is over and gone: there is room. */
+void renewals_ended(struct renewals *r);
+
+DEFINE_CLEANUP(struct job, job_free)
+
+#endif

@@ -1,0 +1,428 @@
+/*
+ * renewal.c - the set of jobs: who may begin, who is at work, which CAs there are.
+ *
+ * What one job does is in job.c.
+ */
+#include "renew/renewal.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "deploy/deploy.h"
+#include "inventory/store.h"
+#include "json.h"
+#include "platform/clock.h"
+#include "platform/log.h"
+#include "renew/ca.h"
+#include "renew/due.h"
+#include "renew/files.h"
+#include "renew/job.h"
+#include "renew/order.h"
+#include "schedule/schedule.h"
+
+#define STALL_SECONDS 60
+
+DEFINE_CLEANUP(struct renewals, renewals_free)
+
+/* ---- jobs ---- */
+
+static struct job *
+find_job(const struct renewals *r, int64_t certificate)
+{
+	struct job *j;
+
+	TAILQ_FOREACH (j, &r->jobs, entry)
+		if (j->row->id == certificate)
+			return j;
+	return NULL;
+}
+
+/* The server has read what it was told to: bundles may be switched again. */
+static void
+idle_cb(void *arg)
+{
+	struct renewals *r = arg;
+	struct job *j;
+	struct job *next;
+
+	for (j = TAILQ_FIRST(&r->jobs); j != NULL; j = next) {
+		next = TAILQ_NEXT(j, entry);
+		if (j->waiting_for_idle) {
+			j->waiting_for_idle = false;
+			job_step(j);
+		}
+	}
+}
+
+/* The inventory can't be written: nothing is begun until it can. */
+static void
+stall_cb(int error, void *arg)
+{
+	struct renewals *r = arg;
+
+	r->stalled_until = clock_now() + STALL_SECONDS;
+	if (!r->stalled_said)
+		log_line(LOG_CRIT, NULL,
+		    "the inventory cannot be written, so nothing is begun until it can: %s",
+		    strerror(-error));
+	r->stalled_said = true;
+}
+
+int
+renewals_new(const struct renewal_means *means, struct renewals **ret)
+{
+	_cleanup_(renewals_freep) struct renewals *r = calloc(1, sizeof(*r));
+
+	if (r == NULL)
+		return -ENOMEM;
+	r->means = *means;
+	TAILQ_INIT(&r->jobs);
+	deploy_on_idle(means->deploy, idle_cb, r);
+	store_on_failure(means->store, stall_cb, r);
+	*ret = steal_ptr(r);
+	return 0;
+}
+
+static void
+free_cas(struct ca **cas, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		ca_unref(cas[i]);
+	free(cas);
+}
+
+struct renewals *
+renewals_free(struct renewals *r)
+{
+	struct job *j;
+
+	if (r == NULL)
+		return NULL;
+	deploy_on_idle(r->means.deploy, NULL, NULL);
+	store_on_failure(r->means.store, NULL, NULL);
+	while ((j = TAILQ_FIRST(&r->jobs)) != NULL) {
+		TAILQ_REMOVE(&r->jobs, j, entry);
+		job_free(j);
+	}
+	free_cas(r->cas, r->ca_count);
+	free(r);
+	return NULL;
+}
+
+void
+renewals_ended(struct renewals *r)
+{
+	schedule_poke(r->means.schedule);
+}
+
+/* A certificate whose text can't be read any more, as after its CA left the file. */
+static void
+cannot_load(struct renewals *r, int64_t certificate, int error)
+{
+	_cleanup_(certificate_freep) struct certificate *c = NULL;
+
+	if (certificate_get_id(r->means.store, certificate, &c) < 0)
+		return;
+	c->next_at = 0;
+	if (error != -ENOENT) {
+		c->next_at = clock_now() + 3600;
+		log_line(LOG_ERR, &(struct log_fields){ .certificate = c->name },
+		    "cannot work on it, trying again in an hour: %s", strerror(-error));
+	}
+	(void)certificate_save(r->means.store, c);
+}
+
+bool
+renewals_due(struct renewals *r, int64_t certificate)
+{
+	_cleanup_(job_freep) struct job *loaded = NULL;
+	struct job *j;
+	int e;
+
+	if (r->stalled_until > clock_now())
+		return false;
+	if (find_job(r, certificate) != NULL)
+		return true;
+	e = job_load(r, certificate, &loaded);
+	if (e < 0) {
+		cannot_load(r, certificate, e);
+		return true;
+	}
+	if (job_wants_order(loaded) && r->ordering >= r->config->renewd.max_orders)
+		return false;
+	j = steal_ptr(loaded);
+	TAILQ_INSERT_TAIL(&r->jobs, j, entry);
+	job_step(j);
+	return true;
+}
+
+static size_t
+count_jobs(const struct renewals *r)
+{
+	const struct job *j;
+	size_t count = 0;
+
+	TAILQ_FOREACH (j, &r->jobs, entry)
+		count++;
+	return count;
+}
+
+void
+renewals_jobs(const struct renewals *r, size_t *ret_active, size_t *ret_queued)
+{
+	int64_t due = 0;
+
+	*ret_active = count_jobs(r);
+	*ret_queued = 0;
+	/* those at work are due until they are done */
+	if (certificate_count_due(r->means.store, clock_now(), &due) == 0 &&
+	    due > (int64_t)*ret_active)
+		*ret_queued = (size_t)due - *ret_active;
+}
+
+enum renewal_activity
+renewals_activity(const struct renewals *r, int64_t certificate)
+{
+	const struct job *j = find_job(r, certificate);
+
+	if (j == NULL)
+		return RENEWAL_NONE;
+	return j->ordering ? RENEWAL_ORDERING : RENEWAL_DEPLOYING;
+}
+
+/* ---- configuration ---- */
+
+struct ca *
+renewals_ca(const struct renewals *r, const char *name)
+{
+	for (size_t i = 0; i < r->ca_count; i++)
+		if (strcasecmp(ca_name(r->cas[i]), name) == 0)
+			return r->cas[i];
+	return NULL;
+}
+
+/* The CA as it is, with its account and connections, unless its section has changed. */
+static int
+keep_or_make(const struct renewals *r, const struct ca_config *config, struct ca **ret)
+{
+	struct ca *ca = renewals_ca(r, config->name);
+
+	if (ca == NULL || !ca_same(ca, config))
+		return ca_new(&r->means, config, ret);
+	*ret = ca_ref(ca);
+	return 0;
+}
+
+int
+renewals_configure(
+    struct renewals *r, const struct config *config, struct bundles *bundles)
+{
+	struct ca **cas = calloc(config->ca_count + 1, sizeof(*cas));
+	size_t count = 0;
+	int e = cas != NULL ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < config->ca_count && e == 0; i++) {
+		e = keep_or_make(r, &config->cas[i], &cas[count]);
+		if (e == 0)
+			count++;
+	}
+	if (e < 0) {
+		free_cas(cas, count);
+		return e;
+	}
+	free_cas(r->cas, r->ca_count);
+	r->cas = cas;
+	r->ca_count = count;
+	r->config = config;
+	r->bundles = bundles;
+	return 0;
+}
+
+/* ---- start ---- */
+
+static int
+publish_cb(const struct order_row *row, void *arg)
+{
+	order_publish_stored(arg, row);
+	return 0;
+}
+
+struct repair {
+	struct renewals *renewals;
+	int64_t *ids;
+	size_t count;
+	size_t size;
+};
+
+static int
+collect_cb(const struct certificate *c, void *arg)
+{
+	struct repair *repair = arg;
+
+	if (repair->count == repair->size) {
+		size_t size = repair->size * 2 + 64;
+		int64_t *grown = reallocarray(repair->ids, size, sizeof(*grown));
+
+		if (grown == NULL)
+			return -ENOMEM;
+		repair->ids = grown;
+		repair->size = size;
+	}
+	repair->ids[repair->count++] = c->id;
+	return 0;
+}
+
+static void
+rewrite(struct renewals *r, struct job *j)
+{
+	struct certificate *c = j->row;
+	const struct log_fields f = { .certificate = c->name };
+	int e;
+
+	e = files_write(r->bundles, j->spec, j->issued, j->issued_count);
+	if (e < 0) {
+		log_line(LOG_ERR, &f, "cannot write its files: %s; trying again",
+		    strerror(-e));
+		free(c->bundled);
+		c->bundled = NULL;
+		return;
+	}
+	if (c->bundled != NULL)
+		log_line(LOG_WARNING, &f,
+		    "its files were missing or damaged, and are written again");
+	free(c->bundled);
+	c->bundled = due_bundle(j->spec, j->issued, j->issued_count);
+	if (j->issued_count == 0 && c->placeholder_since == 0)
+		c->placeholder_since = clock_now();
+}
+
+static bool
+needs_files(const struct renewals *r, const struct job *j)
+{
+	_cleanup_free_ char *wanted = due_bundle(j->spec, j->issued, j->issued_count);
+
+	if (wanted == NULL || *wanted == '\0')
+		return false;
+	return j->row->bundled == NULL || strcmp(wanted, j->row->bundled) != 0 ||
+	    !files_intact(r->bundles, j->spec, j->issued, j->issued_count);
+}
+
+/* Files, and whether the configuration asks for something else than there is:
+ * [defaults] may have changed. */
+static void
+repair_one(struct renewals *r, int64_t certificate)
+{
+	_cleanup_(job_freep) struct job *j = NULL;
+	int64_t now = clock_now();
+	bool files;
+
+	if (job_load(r, certificate, &j) < 0)
+		return;
+	files = needs_files(r, j);
+	if (files)
+		rewrite(r, j);
+	if (files || (job_wants_order(j) && j->row->next_at > now)) {
+		j->row->next_at = now;
+		(void)certificate_save(r->means.store, j->row);
+	}
+}
+
+int
+renewals_repair(struct renewals *r)
+{
+	struct repair repair = { .renewals = r };
+	int e;
+
+	e = order_walk(r->means.store, publish_cb, &r->means);
+	if (e == 0)
+		e = certificate_walk(r->means.store, NULL, 0, collect_cb, &repair);
+	for (size_t i = 0; i < repair.count && e == 0; i++)
+		repair_one(r, repair.ids[i]);
+	free(repair.ids);
+	return e;
+}
+
+/* ---- requests ---- */
+
+/* The CA, not renewd, has said when: nobody gets past that. */
+static bool
+told_to_wait(const struct certificate *c, int64_t now)
+{
+	struct json *error = NULL;
+	const char *class;
+	bool told;
+
+	if (c->next_attempt <= now || c->last_error == NULL ||
+	    json_parse(
+		c->last_error, strlen(c->last_error), &json_limits_acme, &error) < 0)
+		return false;
+	class = json_string(json_get(error, "class"));
+	told = class != NULL && strcmp(class, acme_class_name(ACME_LATER)) == 0;
+	json_free(error);
+	return told;
+}
+
+static int64_t
+last_id(const struct job *j)
+{
+	int64_t id = 0;
+
+	for (size_t i = 0; i < j->issued_count; i++)
+		if (j->issued[i].id > id)
+			id = j->issued[i].id;
+	return id;
+}
+
+int
+renewals_ask(
+    struct renewals *r, struct certificate *c, bool force, enum renewal_answer *ret)
+{
+	_cleanup_(job_freep) struct job *j = NULL;
+	int64_t now = clock_now();
+	bool due;
+	int e;
+
+	e = job_load(r, c->id, &j);
+	if (e < 0)
+		return e;
+	due = due_any(j->row, j->spec, j->names, j->issued, j->issued_count, now) !=
+	    RENEW_NONE;
+	if (j->row->paused || !j->spec->enabled) {
+		*ret = RENEWAL_PAUSED;
+		return 0;
+	}
+	if (find_job(r, c->id) != NULL) {
+		*ret = RENEWAL_RUNNING;
+		return 0;
+	}
+	if (!due && !force) {
+		*ret = RENEWAL_NOT_DUE;
+		return 0;
+	}
+	if (told_to_wait(j->row, now)) {
+		*ret = RENEWAL_NOT_ALLOWED;
+		return 0;
+	}
+	if (force && j->issued_count > 0)
+		j->row->forced = last_id(j);
+	j->row->parked = false;
+	j->row->next_attempt = 0;
+	j->row->next_at = now;
+	e = certificate_save(r->means.store, j->row);
+	if (e < 0)
+		return e;
+	*ret = RENEWAL_STARTED;
+	schedule_poke(r->means.schedule);
+	return 0;
+}
+
+void
+renewals_walk_cas(const struct renewals *r,
+    void (*cb)(const struct ca_status *ca, void *arg), void *arg)
+{
+	for (size_t i = 0; i < r->ca_count; i++) {
+		struct ca_status status = ca_status(r->cas[i]);
+
+		cb(&status, arg);
+	}
+}

@@ -1,0 +1,83 @@
+/*
+ * renewal.h - makes a managed certificate be what its configuration says: ordered where
+ * due, bundled, deployed.
+ *
+ * The scheduler hands in certificates that are due; control/ asks for renewals and for
+ * what is going on. One job a certificate; what it does next follows from facts in the
+ * inventory alone, so a job can be dropped at any time and begun again.
+ */
+#ifndef RENEWAL_H
+#define RENEWAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct bundles;
+struct certificate;
+struct config;
+struct deploy;
+struct event_base;
+struct https;
+struct renewals;
+struct responder;
+struct schedule;
+struct store;
+struct worker;
+
+/* Everything that renewals work with. Lent: must outlive them. */
+struct renewal_means {
+	struct event_base *base;
+	struct store *store;
+	struct https *https;
+	struct responder *responder;
+	struct deploy *deploy;
+	struct worker *worker;
+	struct schedule *schedule;
+};
+
+int renewals_new(const struct renewal_means *means, struct renewals **ret);
+/* Drops all jobs; what they had reached is in the inventory. */
+struct renewals *renewals_free(struct renewals *r);
+/* The configuration and bundle directories in force; lent until the next call. */
+int renewals_configure(
+    struct renewals *r, const struct config *config, struct bundles *bundles);
+/* At start, before anything is served: publishes the challenges of orders in flight,
+ * and writes again what is missing or damaged among the bundles, placeholders too. */
+int renewals_repair(struct renewals *r);
+
+/* The scheduler's certificate that is due. False: no room now, ask again later. */
+bool renewals_due(struct renewals *r, int64_t certificate);
+
+enum renewal_activity {
+	RENEWAL_NONE,
+	RENEWAL_ORDERING,
+	RENEWAL_DEPLOYING,
+};
+enum renewal_activity renewals_activity(const struct renewals *r, int64_t certificate);
+void renewals_jobs(const struct renewals *r, size_t *ret_active, size_t *ret_queued);
+
+/* What a request for a renewal came to. */
+enum renewal_answer {
+	RENEWAL_STARTED, /* will begin as soon as there is room */
+	RENEWAL_NOT_DUE,
+	RENEWAL_RUNNING,     /* one is under way already */
+	RENEWAL_NOT_ALLOWED, /* the CA has said when: c->next_attempt */
+	RENEWAL_PAUSED,      /* by renewctl or enabled = no */
+};
+/* force: also where not due. Stores the wish; r < 0 in *ret_r where that failed. */
+int renewals_ask(
+    struct renewals *r, struct certificate *c, bool force, enum renewal_answer *ret);
+
+/* CAs as they stand, for status. Lent for the callback. */
+struct ca_status {
+	const char *name;
+	const char *directory;
+	const char *terms;      /* URL, or NULL */
+	int64_t not_before;     /* no new order before, or 0 */
+	const char *last_error; /* for people, or NULL */
+};
+void renewals_walk_cas(const struct renewals *r,
+    void (*cb)(const struct ca_status *ca, void *arg), void *arg);
+
+#endif
