@@ -1,0 +1,1 @@
+"""One module for each real program that the end-to-end tests run."""

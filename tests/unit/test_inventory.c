@@ -1,0 +1,488 @@
+/*
+ * test_inventory.c - the database: rows that go in come out, commits are shared, a
+ * failure loses the turn and says so, and nobody opens it twice.
+ */
+#include "inventory/inventory.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "inventory/store.h"
+#include "platform/file.h"
+#include "suite.h"
+
+static char dir[] = "/tmp/renewd-inventory-XXXXXX";
+
+static void
+make_dir(void)
+{
+	memcpy(dir + strlen(dir) - 6, "XXXXXX", 6);
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+}
+
+static struct store *
+open_store(struct event_base *base)
+{
+	struct store *s;
+	char *why = NULL;
+
+	ck_assert_int_eq(store_open(base, dir, &s, &why), 0);
+	return s;
+}
+
+static int64_t
+add_certificate(struct store *s, const char *name, int64_t now)
+{
+	int64_t id = 0;
+
+	ck_assert_int_eq(
+	    certificate_insert(s, name, ORIGIN_CONFIG, "ca = x\n", now, &id), 0);
+	return id;
+}
+
+START_TEST(files_are_private)
+{
+	static const char *const files[] = { "renewd.db", "renewd.db-wal",
+		"renewd.lock" };
+	struct store *s;
+	struct stat st;
+	char path[256];
+
+	make_dir();
+	s = open_store(NULL);
+	add_certificate(s, "a", 1);
+	ck_assert_int_eq(store_flush(s), 0);
+	for (size_t i = 0; i < ELEMENTS(files); i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, files[i]);
+		ck_assert_int_eq(stat(path, &st), 0);
+		ck_assert_int_eq(st.st_mode & 07777, 0600);
+	}
+	store_close(s);
+	file_remove_tree(AT_FDCWD, dir);
+}
+END_TEST
+
+START_TEST(opens_once)
+{
+	struct store *s;
+	struct store *second;
+	char *why = NULL;
+	char pid[32];
+
+	make_dir();
+	s = open_store(NULL);
+	ck_assert_int_eq(store_open(NULL, dir, &second, &why), -EBUSY);
+	ck_assert_ptr_nonnull(strstr(why, "another renewd"));
+	snprintf(pid, sizeof(pid), "pid %ld", (long)getpid());
+	ck_assert_ptr_nonnull(strstr(why, pid));
+	free(why);
+	store_close(s);
+	store_close(open_store(NULL));
+	file_remove_tree(AT_FDCWD, dir);
+}
+END_TEST
+
+static void
+set_version(int version)
+{
+	sqlite3 *db;
+	char path[256];
+	char sql[64];
+
+	snprintf(path, sizeof(path), "%s/renewd.db", dir);
+	snprintf(sql, sizeof(sql), "PRAGMA user_version = %d", version);
+	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+}
+
+START_TEST(refuses_the_future)
+{
+	struct store *s;
+	char *why = NULL;
+
+	make_dir();
+	store_close(open_store(NULL));
+	set_version(999);
+	ck_assert_int_eq(store_open(NULL, dir, &s, &why), -EPROTONOSUPPORT);
+	ck_assert_ptr_nonnull(strstr(why, "newer renewd"));
+	free(why);
+	file_remove_tree(AT_FDCWD, dir);
+}
+END_TEST
+
+START_TEST(refuses_what_is_no_database)
+{
+	struct store *s;
+	char *why = NULL;
+	char path[256];
+
+	make_dir();
+	snprintf(path, sizeof(path), "%s/renewd.db", dir);
+	ck_assert_int_eq(file_create(AT_FDCWD, path,
+			     "this is not a database, not at all", 34, 0600, (gid_t)-1),
+	    0);
+	ck_assert_int_lt(store_open(NULL, dir, &s, &why), 0);
+	ck_assert_ptr_nonnull(strstr(why, "renewd.db"));
+	free(why);
+	file_remove_tree(AT_FDCWD, dir);
+}
+END_TEST
+
+START_TEST(certificates_keep_all_fields)
+{
+	struct certificate *c;
+	struct store *s;
+	int64_t id;
+
+	make_dir();
+	s = open_store(NULL);
+	id = add_certificate(s, "Www.Example.net", 10);
+	ck_assert_int_eq(
+	    certificate_insert(s, "www.example.NET", ORIGIN_API, "", 1, NULL), -EEXIST);
+	ck_assert_int_eq(certificate_get(s, "WWW.example.net", &c), 0);
+	ck_assert_int_eq(c->id, id);
+	ck_assert_str_eq(c->name, "Www.Example.net");
+	ck_assert_int_eq(c->next_at, 10);
+	c->paused = true;
+	c->parked = true;
+	c->forced = 7;
+	c->next_at = 20;
+	c->renew_at = 30;
+	c->renew_reason = RENEW_CHANGED;
+	c->failures = 4;
+	c->next_attempt = 50;
+	c->last_error = strdup("{\"detail\":\"x\"}");
+	c->last_success = 60;
+	c->bundled = strdup("1,2 dual");
+	c->placeholder_since = 70;
+	ck_assert_int_eq(certificate_save(s, c), 0);
+	certificate_free(c);
+	store_close(s);
+	s = open_store(NULL); /* from disk */
+	ck_assert_int_eq(certificate_get_id(s, id, &c), 0);
+	ck_assert(c->paused && c->parked && c->forced == 7 && c->next_at == 20);
+	ck_assert(c->renew_at == 30 && c->renew_reason == RENEW_CHANGED);
+	ck_assert(c->failures == 4 && c->next_attempt == 50 && c->last_success == 60);
+	ck_assert_str_eq(c->last_error, "{\"detail\":\"x\"}");
+	ck_assert_str_eq(c->bundled, "1,2 dual");
+	ck_assert_int_eq(c->placeholder_since, 70);
+	certificate_free(c);
+	ck_assert_int_eq(certificate_get(s, "nobody", &c), -ENOENT);
+	store_close(s);
+	file_remove_tree(AT_FDCWD, dir);
+}
+END_TEST
+
+START_TEST(due_is_in_order)
+{
+	int64_t ids[10];
+	int64_t at;
+	char *name = NULL;
+	enum renew_reason reason;
+	struct store *s;
+
+	make_dir();
+	s = open_store(NULL);
+	add_certificate(s, "late", 300);
+	add_certificate(s, "soon", 100);
+	add_certificate(s, "then", 200);
+	ck_assert_int_eq(certificate_due(s, 99, ids, 10), 0);
+	ck_assert_int_eq(certificate_due(s, 200, ids, 10), 2);
+	ck_assert_int_eq(ids[0], 2);
+	ck_assert_int_eq(ids[1], 3);
+	ck_assert_int_eq(certificate_due(s, 1000, ids, 1), 1);
+	ck_assert_int_eq(certificate_next(s, 200, &at, &name, &reason), 0);
+	ck_assert_int_eq(at, 300);
+	ck_assert_str_eq(name, "late");
+	free(name);
+	ck_assert_int_eq(certificate_next(s, 300, &at, NULL, NULL), -ENOENT);
+	store_close(s);
+	file_remove_tree(AT_FDCWD, dir);
+}
+END_TEST
+
+static struct issued
+a_row(int64_t certificate, enum acme_key_type type, const char *serial)
+{
+	return (struct issued){ .certificate = certificate,
+		.key_type = type,
+		.ca = (char *)"ca",
+		.names = (char *)"a b",
+		.serial = (char *)serial,
+		.fingerprint = (char *)"ff",
+		.issuer = (char *)"CN=x",
+		.top = (char *)"x",
+		.not_before = 1,
+		.not_after = 2,
+		.key = { (unsigned char *)"secret", 6 },
+		.chain = (char *)"PEM" };
+}
+
+/* One ECDSA and one RSA are current, whatever their sizes. */
+START_TEST(one_current_for_each_kind_of_key)
+{
+	struct issued rows[4];
+	struct issued *current;
+	size_t count;
+	struct store *s;
+	int64_t id;
+
+	make_dir();
+	s = open_store(NULL);
+	id = add_certificate(s, "a", 1);
+	rows[0] = a_row(id, ACME_KEY_ECDSA_P256, "01");
+	rows[1] = a_row(id, ACME_KEY_RSA_2048, "02");
+	rows[2] = a_row(id, ACME_KEY_ECDSA_P384, "03");
+	rows[3] = a_row(id, ACME_KEY_RSA_4096, "04");
+	for (size_t i = 0; i < ELEMENTS(rows); i++)
+		ck_assert_int_eq(issued_insert(s, &rows[i]), 0);
+	ck_assert_int_eq(issued_current(s, id, true, &current, &count), 0);
+	ck_assert_uint_eq(count, 2);
+	ck_assert_str_eq(current[0].serial, "03");
+	ck_assert_str_eq(current[1].serial, "04");
+	ck_assert_uint_eq(current[1].key.len, 6);
+	ck_assert_mem_eq(current[1].key.data, "secret", 6);
+	issued_free_all(current, count);
+	ck_assert_int_eq(issued_current(s, id, false, &current, &count), 0);
+	ck_assert_ptr_null(current[0].key.data);
+	ck_assert_ptr_null(current[0].chain);
+	issued_free_all(current, count);
+	store_close(s);
+	file_remove_tree(AT_FDCWD, dir);
+}
+END_TEST
+
+START_TEST(orders_keep_their_key)
+{
+	struct order_row row = { .certificate = 1,
+		.key_type = ACME_KEY_RSA_2048,
+		.ca = (char *)"ca",
+		.account = 3,
+		.names = (char *)"a",
+		.key = { (unsigned char *)"k\0y", 3 },
+		.reason = RENEW_FORCED,
+		.created_at = 9 };
+	struct order_row *found;
+	struct store *s;
+
+	make_dir();
+	s = open_store(NULL);
+	add_certificate(s, "a", 1);
+	ck_assert_int_eq(order_insert(s, &row), 0);
+	ck_assert_int_eq(order_insert(s, &row), -EEXIST); /* one at a time */
+	row.url = (char *)"https://ca/order/1";
+	row.challenges = (char *)"tok tok.thumb\n";
+	ck_assert_int_eq(order_save(s, &row), 0);
+	ck_assert_int_eq(order_find(s, 1, ACME_KEY_RSA_2048, &found), 0);
+	ck_assert_str_eq(found->url, row.url);
+	ck_assert_str_eq(found->challenges, row.challenges);
+	ck_assert_mem_eq(found->key.data, "k\0y", 3);
+	ck_assert_int_eq(found->reason, RENEW_FORCED);
+	ck_assert_int_eq(order_delete(s, found->id), 0);
+	order_row_free(found);
+	ck_assert_int_eq(order_find(s, 1, ACME_KEY_RSA_2048, &found), -ENOENT);
+	store_close(s);
+	file_remove_tree(AT_FDCWD, dir);
+}
+END_TEST
+
+START_TEST(accounts_by_ca_directory_and_key)
+{
+	struct account row = { .ca = (char *)"le",
+		.directory = (char *)"https://a/",
+		.key = { (unsigned char *)"k", 1 },
+		.thumbprint = (char *)"t1" };
+	struct account *found;
+	struct store *s;
+
+	make_dir();
+	s = open_store(NULL);
+	ck_assert_int_eq(account_insert(s, &row), 0);
+	ck_assert_int_eq(
+	    account_registered(s, row.id, "https://a/1", "mailto:x", "t"), 0);
+	row.thumbprint = (char *)"t2";
+	ck_assert_int_eq(account_insert(s, &row), 0);
+	ck_assert_int_eq(account_find(s, "le", "https://a/", NULL, &found), 0);
+	ck_assert_str_eq(found->thumbprint, "t2");
+	account_free(found);
+	ck_assert_int_eq(account_find(s, "le", "https://a/", "t1", &found), 0);
+	ck_assert_str_eq(found->url, "https://a/1");
+	account_free(found);
+	ck_assert_int_eq(account_find(s, "le", "https://b/", NULL, &found), -ENOENT);
+	store_close(s);
+	file_remove_tree(AT_FDCWD, dir);
+}
+END_TEST
+
+START_TEST(deployments_and_removal)
+{
+	struct deployment d = { .certificate = 1,
+		.target = (char *)"edge",
+		.state = DEPLOYMENT_FAILED,
+		.at = 5,
+		.detail = (char *)"no",
+		.bundled = (char *)"1",
+		.failures = 2,
+		.next_attempt = 9 };
+	struct deployment *rows;
+	size_t count;
+	struct store *s;
+
+	make_dir();
+	s = open_store(NULL);
+	add_certificate(s, "a", 1);
+	ck_assert_int_eq(deployment_save(s, &d), 0);
+	d.state = DEPLOYMENT_DEPLOYED;
+	ck_assert_int_eq(deployment_save(s, &d), 0);
+	ck_assert_int_eq(deployment_list(s, 1, &rows, &count), 0);
+	ck_assert_uint_eq(count, 1);
+	ck_assert_int_eq(rows[0].state, DEPLOYMENT_DEPLOYED);
+	ck_assert_uint_eq(rows[0].failures, 2);
+	deployment_free_all(rows, count);
+	ck_assert_int_eq(deployment_delete(s, 1, "edge"), 0);
+	ck_assert_int_eq(deployment_list(s, 1, &rows, &count), 0);
+	ck_assert_uint_eq(count, 0);
+	deployment_free_all(rows, count);
+	store_close(s);
+	file_remove_tree(AT_FDCWD, dir);
+}
+END_TEST
+
+static int
+count_cb(const struct history_event *e, void *arg)
+{
+	unsigned *count = arg;
+
+	ck_assert_str_eq(e->kind, "issued");
+	ck_assert_ptr_null(e->target);
+	(*count)++;
+	return 0;
+}
+
+START_TEST(history_is_in_order)
+{
+	unsigned count = 0;
+	struct store *s;
+
+	make_dir();
+	s = open_store(NULL);
+	for (int i = 0; i < 5; i++)
+		ck_assert_int_eq(history_add(s,
+				     &(struct history_event){ .at = i,
+					 .kind = "issued",
+					 .certificate = i % 2 == 0 ? "a" : "b" }),
+		    0);
+	ck_assert_int_eq(history_walk(s, "A", 0, 0, count_cb, &count), 0);
+	ck_assert_uint_eq(count, 3);
+	count = 0;
+	ck_assert_int_eq(history_walk(s, NULL, 3, 0, count_cb, &count), 0);
+	ck_assert_uint_eq(count, 2);
+	store_close(s);
+	file_remove_tree(AT_FDCWD, dir);
+}
+END_TEST
+
+static int committed[3];
+static unsigned committed_count;
+static struct event_base *loop;
+
+static void
+committed_cb(int r, void *arg)
+{
+	committed[committed_count++] = r;
+	ck_assert_ptr_eq(arg, committed);
+	event_base_loopbreak(loop);
+}
+
+static void
+never_cb(int r, void *arg)
+{
+	(void)r;
+	(void)arg;
+	ck_abort_msg("a forgotten callback was called");
+}
+
+/* All of a turn is one commit, and nobody is told before it. */
+START_TEST(commits_are_shared)
+{
+	struct store *s;
+	struct store *other;
+
+	make_dir();
+	committed_count = 0;
+	loop = event_base_new();
+	ck_assert_int_eq(event_base_priority_init(loop, 3), 0);
+	s = open_store(loop);
+	add_certificate(s, "a", 1);
+	ck_assert_int_eq(store_after_commit(s, committed_cb, committed), 0);
+	add_certificate(s, "b", 1);
+	ck_assert_int_eq(store_after_commit(s, never_cb, &other), 0);
+	store_forget(s, &other);
+	ck_assert_uint_eq(committed_count, 0);
+	event_base_dispatch(loop);
+	ck_assert_uint_eq(committed_count, 1);
+	ck_assert_int_eq(committed[0], 0);
+	store_close(s);
+	event_base_free(loop);
+	file_remove_tree(AT_FDCWD, dir);
+}
+END_TEST
+
+static int failure;
+
+static void
+failure_cb(int error, void *arg)
+{
+	(void)arg;
+	failure = error;
+}
+
+/* A disk that is full: the turn is lost whole, who waits is told, and it goes on after.
+ */
+START_TEST(a_failed_commit_loses_the_turn)
+{
+	struct certificate *c;
+	struct store *s;
+	sqlite3 *db;
+	char path[256];
+	int r;
+
+	make_dir();
+	committed_count = 0;
+	loop = event_base_new();
+	ck_assert_int_eq(event_base_priority_init(loop, 3), 0);
+	s = open_store(loop);
+	store_on_failure(s, failure_cb, NULL);
+	add_certificate(s, "kept", 1);
+	ck_assert_int_eq(store_flush(s), 0);
+	/* somebody else holds the write lock for longer than we wait */
+	snprintf(path, sizeof(path), "%s/renewd.db", dir);
+	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+	ck_assert_int_eq(
+	    sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	r = certificate_insert(s, "lost", ORIGIN_CONFIG, "", 1, NULL);
+	ck_assert_int_eq(r, -EBUSY);
+	sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+	sqlite3_close(db);
+	add_certificate(s, "later", 1);
+	ck_assert_int_eq(store_flush(s), 0);
+	ck_assert_int_eq(certificate_get(s, "lost", &c), -ENOENT);
+	ck_assert_int_eq(certificate_get(s, "later", &c), 0);
+	certificate_free(c);
+	store_close(s);
+	event_base_free(loop);
+	file_remove_tree(AT_FDCWD, dir);
+}
+END_TEST
+
+SUITE("inventory", files_are_private, opens_once, refuses_the_future,
+    refuses_what_is_no_database, certificates_keep_all_fields, due_is_in_order,
+    one_current_for_each_kind_of_key, orders_keep_their_key,
+    accounts_by_ca_directory_and_key, deployments_and_removal, history_is_in_order,
+    commits_are_shared, a_failed_commit_loses_the_turn)
