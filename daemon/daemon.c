@@ -216,8 +216,10 @@ reload_cb(evutil_socket_t signal, short what, void *arg)
 	}
 	d->config = fresh;
 	if (configure(d) < 0 || open_listeners(d) < 0) {
+		log_line(LOG_ERR, NULL, "reload failed, the configuration of before stays");
 		d->config = old;
-		(void)configure(d);
+		if (configure(d) == 0)
+			(void)open_listeners(d);
 		config_free(fresh);
 		return;
 	}

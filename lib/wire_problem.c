@@ -126,6 +126,9 @@ wire_problem_read(const struct acme_reply *reply, const char *stage)
 	result->status = reply->status;
 	result->class = result_class(result->type, reply->status);
 	result->not_before = acme_retry_at(reply);
+	/* overloaded, and no word about how long */
+	if (reply->status == 503 && result->not_before == 0)
+		result->class = ACME_RETRY;
 	if (result->instance == NULL && reply->link_terms != NULL &&
 	    wire_url_ok(reply->link_terms))
 		result->instance = strdup(reply->link_terms);

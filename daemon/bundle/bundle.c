@@ -228,23 +228,46 @@ flat_blocked(const struct bundles *b, const char *name, const struct compose *fi
 
 /* ---- Writing ---- */
 
+/* The one step that counts. 0: the link goes. */
+static int
+set_live(const struct bundles *b, const char *name, uint64_t number)
+{
+	char to[LINK_SIZE];
+
+	if (number != 0)
+		return file_link(b->live, name, generation_path(name, number, to));
+	if (unlinkat(b->live, name, 0) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return file_sync_dir(b->live, ".");
+}
+
 /* To generation `number`, or to none at all where it is 0. */
 static int
 switch_to(const struct bundles *b, const char *name, uint64_t number)
 {
-	char to[LINK_SIZE];
-	int r;
+	int r = remove_flat(b, name, number);
 
-	r = remove_flat(b, name, number);
-	if (r < 0)
-		return r;
-	if (number != 0) {
-		r = file_link(b->live, name, generation_path(name, number, to));
-		return r < 0 ? r : make_flat(b, name, number);
-	}
-	if (unlinkat(b->live, name, 0) < 0)
-		return errno == ENOENT ? 0 : -errno;
-	return file_sync_dir(b->live, ".");
+	if (r == 0)
+		r = set_live(b, name, number);
+	return r < 0 ? r : make_flat(b, name, number);
+}
+
+/* After a switch from `live` to `next` that failed halfway: back, as far as it goes.
+ * Each step is tried whatever came of those before, as what made the switch fail may
+ * stop the same step here. */
+static void
+go_back(
+    const struct bundles *b, const char *name, int dirfd, uint64_t live, uint64_t next)
+{
+	uint64_t now;
+
+	remove_flat(b, name, live);
+	if (read_live(b, name, &now) < 0 || now != live)
+		set_live(b, name, live);
+	make_flat(b, name, live);
+	/* Only when nothing leads to it any more. */
+	if (read_live(b, name, &now) == 0 && now == live)
+		generation_remove(dirfd, next);
 }
 
 static int
@@ -258,15 +281,11 @@ write_next(const struct bundles *b, const struct bundle *bundle,
 	if (r < 0)
 		return r;
 	r = switch_to(b, bundle->name, next);
-	if (r < 0) {
-		/* Back to what was; where that fails too, its cause is the same. The
-		 * new one may only go when nothing leads to it any more. */
-		if (switch_to(b, bundle->name, live) == 0)
-			generation_remove(dirfd, next);
-		return r;
-	}
-	generation_prune(dirfd, next, live);
-	return 0;
+	if (r < 0)
+		go_back(b, bundle->name, dirfd, live, next);
+	else
+		generation_prune(dirfd, next, live);
+	return r;
 }
 
 /* What both bundle_write() and bundle_intact() have to know first. */

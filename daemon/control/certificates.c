@@ -337,13 +337,18 @@ read_renew(struct call *call, const struct json *body, bool *ret_force)
 	return 0;
 }
 
+/* The row is read anew: what was asked for has changed it. */
 static void
-reply_started(struct call *call, const struct certificate *c)
+reply_started(struct call *call)
 {
-	struct json_writer *w = json_writer_new();
+	_cleanup_(certificate_freep) struct certificate *c = NULL;
+	struct json_writer *w;
 
+	if (find(call, &c) < 0)
+		return;
 	log_line(LOG_INFO, (&(struct log_fields){ .certificate = c->name }),
 	    "renewal asked for at the control socket");
+	w = json_writer_new();
 	if (write_certificate(w, call->service, c) < 0) {
 		json_writer_free(w);
 		refuse(call, 500, "the inventory cannot be read");
@@ -393,7 +398,7 @@ certificates_renew(struct call *call)
 	switch (answer) {
 	case RENEWAL_STARTED:
 	case RENEWAL_RUNNING:
-		reply_started(call, c);
+		reply_started(call);
 		break;
 	case RENEWAL_NOT_DUE:
 		reply_not_due(call);

@@ -166,14 +166,15 @@ resume_cb(evutil_socket_t fd, short what, void *arg)
 		evconnlistener_enable(c->listener);
 }
 
+/* The file goes first: while we listen nobody else takes its path. */
 static void
 close_socket(struct control *c)
 {
+	c->endpoint = endpoint_close(c->endpoint);
 	if (c->bound != NULL)
 		evhttp_del_accept_socket(c->http, c->bound);
 	c->bound = NULL;
 	c->listener = NULL;
-	c->endpoint = endpoint_close(c->endpoint);
 }
 
 /* The old one, if any, is closed when the new one is there. */

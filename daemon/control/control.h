@@ -31,7 +31,8 @@ struct control_means {
 int control_new(const struct control_means *means, struct control **ret);
 struct control *control_free(struct control *c);
 /* Opens (or keeps) the socket of this configuration: 0660 with its group, or 0600 where
- * the group doesn't exist, with a notice. config is lent until the next call. */
+ * the group doesn't exist, with a notice. config is lent until the next call. Where it
+ * fails nothing changes: the socket stays, and what was lent before still is. */
 int control_configure(struct control *c, const struct config *config);
 
 #endif

@@ -197,7 +197,8 @@ finish(struct wait *w, struct asked *a, enum attempt_state state,
 {
 	clear_progress(w);
 	a->waiting = false;
-	print_result(w->ctl, reply);
+	if (state != ATTEMPT_FAILED || w->ctl->json)
+		print_result(w->ctl, reply);
 	if (state == ATTEMPT_FAILED) {
 		complain_of_failure(w->ctl, a->name, reply->json);
 		worsen(&w->status, CTL_REFUSED);

@@ -344,28 +344,23 @@ show_certificate(const struct show *s, const struct json *c)
 
 /* ---- the daemon ---- */
 
-/* "2 valid, 1 new" on a terminal, one line a count elsewhere. */
+/* "2 valid, 1 new" */
 static void
-show_counts(const struct show *s, const struct json *counts)
+line_counts(const struct show *s, const char *label, const struct json *counts)
 {
+	struct buffer b = { 0 };
+
+	begin_line(s, &b, label);
 	for (size_t i = 0; i < json_count(counts); i++) {
-		const struct json *kind = json_at(counts, i);
-		struct buffer b = { 0 };
+		int64_t n = 0;
 
-		begin_line(s, &b, json_name_at(counts, i));
-		for (size_t j = 0; j < json_count(kind); j++) {
-			int64_t n = 0;
-
-			json_integer(json_at(kind, j), &n);
-			buffer_printf(&b, "%s%" PRId64 " ",
-			    j == 0            ? ""
-				: s->terminal ? ", "
-					      : "\t",
-			    n);
-			show_text(s, &b, json_name_at(kind, j));
-		}
-		end_line(s, &b);
+		json_integer(json_at(counts, i), &n);
+		if (i > 0)
+			buffer_puts(&b, s->terminal ? ", " : "\t");
+		buffer_printf(&b, "%" PRId64 " ", n);
+		show_text(s, &b, json_name_at(counts, i));
 	}
+	end_line(s, &b);
 }
 
 static void
@@ -396,6 +391,7 @@ void
 show_status(const struct show *s, const struct json *status)
 {
 	static const char *const next_names[] = { "name", "at", "why" };
+	const struct json *counts = json_get(status, "counts");
 	const struct json *jobs = json_get(status, "jobs");
 	const struct json *next = json_get(status, "next");
 	const struct json *cas = json_get(status, "cas");
@@ -403,7 +399,9 @@ show_status(const struct show *s, const struct json *status)
 	line(s, "version", text_of(status, "version"));
 	line_number(s, "pid", json_get(status, "pid"));
 	line_time(s, "since", text_of(status, "since"), NULL);
-	show_counts(s, json_get(status, "counts"));
+	line_counts(s, "state", json_get(counts, "state"));
+	line_counts(s, "health", json_get(counts, "health"));
+	line_counts(s, "activity", json_get(counts, "activity"));
 	line_number(s, "jobs active", json_get(jobs, "active"));
 	line_number(s, "jobs queued", json_get(jobs, "queued"));
 	if (!s->terminal)

@@ -513,6 +513,7 @@ START_TEST(test_endpoint)
 	char path[128];
 	char parent[64];
 	int fd = -1;
+	int other_fd = -1;
 
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	snprintf(parent, sizeof(parent), "%s/run", dir);
@@ -530,14 +531,20 @@ START_TEST(test_endpoint)
 	ck_assert_int_eq(endpoint_open(path, &other, &fd), -EADDRINUSE);
 	ck_assert_uint_eq(mode_of(path), S_IFSOCK | 0660);
 
-	/* Nobody does: it is replaced, and the old owner doesn't remove the new one. */
-	close(fd);
-	ck_assert_int_eq(endpoint_open(path, &other, &fd), 0);
+	/* Another one has taken its place: that stays, too. */
+	ck_assert_int_eq(unlink(path), 0);
+	ck_assert_int_eq(endpoint_open(path, &other, &other_fd), 0);
 	endpoint_close(e);
 	ck_assert_uint_eq(mode_of(path), S_IFSOCK | 0600);
-	endpoint_close(other);
+	close(fd);
+
+	/* Nobody listens any more: it is replaced, and in the end removed. */
+	close(other_fd);
+	ck_assert_int_eq(endpoint_open(path, &e, &fd), 0);
+	endpoint_close(e);
 	ck_assert_uint_eq(mode_of(path), 0);
 	close(fd);
+	endpoint_close(other);
 
 	/* Something else is there. */
 	ck_assert_int_eq(mkdir(path, 0700), 0);

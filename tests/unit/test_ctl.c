@@ -137,8 +137,6 @@ START_TEST(test_list_fits)
 			if (width >= 34)
 				ck_assert_msg(
 				    strlen(line) <= width, "%u: %s", width, line);
-		if (width == 120)
-			ck_assert_ptr_nonnull(strstr(text, "in 26 days"));
 	}
 }
 END_TEST
@@ -151,6 +149,7 @@ START_TEST(test_list_colour)
 	    listed(&(struct show){ .terminal = true, .width = 120 });
 
 	ck_assert_ptr_nonnull(strstr(coloured, "\033[1;31mcritical\033[0m"));
+	ck_assert_ptr_nonnull(strstr(coloured, "in 26 days"));
 	ck_assert_ptr_null(strchr(plain, '\033'));
 }
 END_TEST
@@ -159,8 +158,8 @@ END_TEST
 START_TEST(test_pages_hostile)
 {
 	static const char *const pages[] = { "{}", "[]", "3", "null",
-		"{\"domains\":3,\"certificates\":[1,[],{}],\"deployments\":{\"a\":1},"
-		"\"last_error\":{\"subproblems\":[1]},\"failures\":\"x\"}",
+		("{\"domains\":3,\"certificates\":[1,[],{}],\"deployments\":{\"a\":1},"
+		 "\"last_error\":{\"subproblems\":[1]},\"failures\":\"x\"}"),
 		"{\"counts\":[1],\"jobs\":1,\"next\":[],\"cas\":[1,{}]}",
 		"{\"counts\":{\"state\":{\"a\":\"b\"}},\"cas\":{\"x\":null}}" };
 

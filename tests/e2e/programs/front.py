@@ -3,7 +3,9 @@ time through.
 
 Pebble (2.4.0 and 2.10) deadlocks when several orders run at once, because newOrder and
 the updates of authorizations take its locks in opposite orders. One connection to it
-(maxconn 1) cures that, and leaves the client as concurrent as it is. The Host header is
+(maxconn 1) cures that, and leaves the client as concurrent as it is. One thread, because
+HAProxy 2.6 with several can leave a request in the queue of a server with maxconn 1 for
+good: one that is queued just when the last connection is given back. The Host header is
 passed on: Pebble builds its URLs from it and checks the JWS `url` against them.
 
 Its log counts requests and connections, and a test may add frontend lines that answer
@@ -41,7 +43,7 @@ class Front(HAProxy):
         self.port = free_port()
         self.pebble_port = pebble_port
         self.certificate = certificate
-        super().__init__(place, self._text(lines), "log stdout format raw local0")
+        super().__init__(place, self._text(lines), "log stdout format raw local0\n    nbthread 1")
 
     def _text(self, lines: str) -> str:
         return f"""
