@@ -37,16 +37,18 @@ struct bundle {
 struct bundles; /* the directories */
 
 /* Makes the directories (0755 for those that web servers pass through, but no file in
- * them is readable beyond its mode). *ret_path is what failed, constant for the call.
- */
+ * them is readable beyond its mode). -EINVAL for a directory that is "/" or whose last
+ * part is "haproxy": the flat directory beside it would be the same. */
 int bundles_open(const char *bundle_dir, struct bundles **ret);
 struct bundles *bundles_close(struct bundles *b);
 
 /* Checks each pair (-EKEYREJECTED where key and certificate don't belong together),
- * writes the files of contract order: cert.pem chain.pem fullchain.pem privkey.pem, per
- * key type where dual, haproxy.pem or haproxy.pem.ecdsa/.rsa; fsyncs; switches; updates
- * the flat HAProxy directory; removes generations older than the one before. Where
- * anything fails, what is served stays as it was. */
+ * writes the files: cert.pem chain.pem fullchain.pem privkey.pem, per key type where
+ * dual, haproxy.pem or haproxy.pem.ecdsa/.rsa; fsyncs; switches; updates the flat
+ * HAProxy directory; removes generations older than the one before. Where anything
+ * fails, what is served stays as it was. Where the same is there already, nothing is
+ * written. -EINVAL for a bad name, two pairs of a kind, or two pairs that aren't dual;
+ * -EEXIST where somebody else's file or directory stands in the way. */
 int bundle_write(struct bundles *b, const struct bundle *bundle);
 /* Are all files there, whole and of the right mode, group and content? */
 bool bundle_intact(struct bundles *b, const struct bundle *bundle);

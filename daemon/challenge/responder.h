@@ -26,7 +26,9 @@ struct responder *responder_free(struct responder *r);
 /* Opens these listeners ("127.0.0.1:8402" "[::]:80"), keeps those already open, and
  * closes others after. An address that can't be bound now is logged once, critical, and
  * tried again each minute; *ret_failed says how many are in that state. Sockets passed
- * by systemd (fds, count) are used instead of the addresses where count > 0. */
+ * by systemd (fds, count) are used instead of the addresses where count > 0; they are
+ * duplicated, so they stay the caller's. -EINVAL for an address that can't be read:
+ * nothing is changed then. */
 int responder_listen(struct responder *r, const struct words *addresses, const int *fds,
     size_t count, size_t *ret_failed);
 /* Is at least one listener open? http-01 orders wait while none is. */

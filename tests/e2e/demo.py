@@ -274,8 +274,8 @@ class Demo:
             self.tell.file(server.config_path, text)
             self.tell.command(server.command())
             server.start()
-        self.tell.say("HAProxy's -W keeps its sockets open over a reload; -S is where renewd asks "
-                      "for one.\nWithout -W, or before 2.6, it wants `expose-fd listeners` too.")
+        self.tell.say("-W: HAProxy keeps its sockets over a reload. -S: where renewd asks for one."
+                      "\n(Older ones than 2.6 may want `expose-fd listeners`, too.)")
         leaves = self.visit_all([door for door in self.doors if door.key == "ecdsa"], root=None)
         if any(leaf.certificate.issuer != leaf.certificate.subject for leaf in leaves):
             raise Unexpected("these aren't placeholders")

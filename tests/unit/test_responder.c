@@ -510,7 +510,7 @@ send_rest(int fd, const char *data, size_t len)
 START_TEST(late_readers_wait_and_get_all)
 {
 	enum { REQUESTS = 100, LEN = 8000 };
-	_cleanup_free_ char *all = malloc(REQUESTS * LEN);
+	_cleanup_free_ char *all = calloc(REQUESTS, LEN);
 	size_t sent = 0;
 	int fd, stuck = 0;
 
