@@ -216,7 +216,8 @@ reload_cb(evutil_socket_t signal, short what, void *arg)
 	}
 	d->config = fresh;
 	if (configure(d) < 0 || open_listeners(d) < 0) {
-		log_line(LOG_ERR, NULL, "reload failed, the configuration of before stays");
+		log_line(
+		    LOG_ERR, NULL, "reload failed, the configuration of before stays");
 		d->config = old;
 		if (configure(d) == 0)
 			(void)open_listeners(d);

@@ -12,8 +12,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "buffer.h"
 #include "autoconf.h"
+#include "buffer.h"
 #include "platform/clock.h"
 #include "scope.h"
 

@@ -56,6 +56,7 @@ struct ca {
 	char *directory;
 	char *contacts;
 	bool accept_terms;
+	bool built_in;
 	enum acme_key_type key_type;
 	char *key_file;
 	char *trust_file;
@@ -125,6 +126,7 @@ copy_config(struct ca *ca, const struct ca_config *config)
 	};
 
 	ca->accept_terms = config->accept_terms;
+	ca->built_in = config->built_in;
 	ca->key_type = config->account_key;
 	ca->contacts = join(&config->contact);
 	if (ca->contacts == NULL)
@@ -723,6 +725,12 @@ ca_cancel(struct ca_request *q)
 	acme_exchange_free(q->exchange);
 	free(q);
 	return NULL;
+}
+
+bool
+ca_in_use(const struct ca *ca)
+{
+	return !ca->built_in || ca->account != 0;
 }
 
 struct ca_status

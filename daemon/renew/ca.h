@@ -45,6 +45,9 @@ int ca_send(struct ca *ca, const struct acme_request *request, ca_reply_cb *cb,
 /* cb isn't called any more. NULL is fine. */
 struct ca_request *ca_cancel(struct ca_request *q);
 
+/* Is it written in the configuration, or has it been asked for something? The others
+ * are only known by name. */
+bool ca_in_use(const struct ca *ca);
 /* As it stands, for status. */
 struct ca_status ca_status(const struct ca *ca);
 /* The last thing that an order came to at this CA, for its status; NULL: it went well.

@@ -71,7 +71,9 @@ add_pair(struct contents *c, const struct issued *i)
 	return 0;
 }
 
-/* Self-signed, on a key of its own that nothing else ever uses. */
+/* Self-signed, on a key of its own that nothing else ever uses. The same for all key
+ * types, ECDSA whatever their names say: a server starts with it, nobody trusts it, and
+ * an RSA key would take long to make. */
 static int
 add_placeholder(struct contents *c, const struct certificate_spec *spec)
 {
@@ -84,13 +86,12 @@ add_placeholder(struct contents *c, const struct certificate_spec *spec)
 	if (r == 0)
 		r = acme_placeholder_new(key, spec->identifiers, spec->identifier_count,
 		    clock_now() - 3600, PLACEHOLDER_SECONDS, &c->placeholder);
-	if (r < 0)
-		return r;
-	c->pairs[0] = (struct bundle_pair){ .key_type = ACME_KEY_ECDSA_P256,
-		.key_pem = c->keys[0],
-		.chain_pem = c->placeholder };
-	c->bundle.pair_count = 1;
-	return 0;
+	for (size_t k = 0; k < spec->key_count && r == 0; k++)
+		c->pairs[c->bundle.pair_count++] =
+		    (struct bundle_pair){ .key_type = spec->keys[k],
+			    .key_pem = c->keys[0],
+			    .chain_pem = c->placeholder };
+	return r;
 }
 
 static int

@@ -118,6 +118,16 @@ describe(struct json_writer *w, const struct acme_result *failure, int64_t now)
 	json_close_object(w);
 }
 
+/* What is the matter with a whole CA has been said there, once. */
+static int
+log_level(const struct certificate *c, const struct acme_result *failure)
+{
+	if (strcmp(failure->stage, "directory") == 0 ||
+	    strcmp(failure->stage, "account") == 0)
+		return LOG_INFO;
+	return c->parked ? LOG_ERR : LOG_WARNING;
+}
+
 static void
 note_failure(struct job *j, const char *ca, const struct acme_result *failure)
 {
@@ -145,7 +155,7 @@ note_failure(struct job *j, const char *ca, const struct acme_result *failure)
 		.ca = ca,
 		.detail = failure->detail,
 		.problem = failure->type });
-	log_line(c->parked ? LOG_ERR : LOG_WARNING,
+	log_line(log_level(c, failure),
 	    &(struct log_fields){ .certificate = c->name,
 		.ca = ca,
 		.problem = failure->type,

@@ -290,6 +290,8 @@ rewrite(struct renewals *r, struct job *j)
 	if (c->bundled != NULL)
 		log_line(LOG_WARNING, &f,
 		    "its files were missing or damaged, and are written again");
+	else if (j->issued_count == 0)
+		log_line(LOG_INFO, &f, "placeholder written");
 	free(c->bundled);
 	c->bundled = due_bundle(j->spec, j->issued, j->issued_count);
 	if (j->issued_count == 0 && c->placeholder_since == 0)
@@ -423,6 +425,7 @@ renewals_walk_cas(const struct renewals *r,
 	for (size_t i = 0; i < r->ca_count; i++) {
 		struct ca_status status = ca_status(r->cas[i]);
 
-		cb(&status, arg);
+		if (ca_in_use(r->cas[i]))
+			cb(&status, arg);
 	}
 }

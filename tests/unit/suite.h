@@ -32,11 +32,11 @@ suite_run(const char *name, const TTest *const tests[], size_t count)
 	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-#define SUITE(name, ...)                                                                 \
-	int main(void)                                                                   \
-	{                                                                                \
-		const TTest *const tests[] = { __VA_ARGS__ };                            \
-		return suite_run(name, tests, ELEMENTS(tests));                          \
-	}
+#define SUITE(name, ...)                            \
+  int main(void)                                    \
+  {                                                 \
+    const TTest *const tests[] = { __VA_ARGS__ };   \
+    return suite_run(name, tests, ELEMENTS(tests)); \
+  }
 
 #endif
