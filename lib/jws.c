@@ -98,7 +98,7 @@ jws_sign(const struct acme_key *key, const char *kid, const char *nonce,
 	_cleanup_free_ unsigned char *signature = NULL;
 	_cleanup_free_ char *input = NULL;
 	_cleanup_free_ char *jwk = NULL;
-	size_t len;
+	size_t len = 0;
 	int r;
 
 	if (payload == NULL)

@@ -259,7 +259,7 @@ static void
 go_back(
     const struct bundles *b, const char *name, int dirfd, uint64_t live, uint64_t next)
 {
-	uint64_t now;
+	uint64_t now = 0;
 
 	remove_flat(b, name, live);
 	if (read_live(b, name, &now) < 0 || now != live)
@@ -306,7 +306,7 @@ bundle_write(struct bundles *b, const struct bundle *bundle)
 {
 	_cleanup_(compose_clear) struct compose files = { 0 };
 	_cleanup_close_ int dirfd = -1;
-	uint64_t live;
+	uint64_t live = 0;
 	int r;
 
 	r = prepare(b, bundle, &files, &live);
@@ -329,7 +329,7 @@ bundle_intact(struct bundles *b, const struct bundle *bundle)
 {
 	_cleanup_(compose_clear) struct compose files = { 0 };
 	_cleanup_close_ int dirfd = -1;
-	uint64_t live;
+	uint64_t live = 0;
 
 	if (prepare(b, bundle, &files, &live) < 0 || live == 0)
 		return false;
@@ -342,7 +342,7 @@ bundle_intact(struct bundles *b, const struct bundle *bundle)
 int
 bundle_remove(struct bundles *b, const char *name)
 {
-	uint64_t live;
+	uint64_t live = 0;
 	int r;
 
 	if (!name_valid(name))

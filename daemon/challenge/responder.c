@@ -81,14 +81,35 @@ bucket_of(const struct responder *r, const char *name, size_t len)
 	return (size_t)(h ^ (h >> 32)) & (r->bucket_count - 1);
 }
 
-/* The place of the pointer to it, for removal; that of a NULL where it isn't there. */
-static struct token **
+static bool
+is_named(const struct token *t, const char *name, size_t len)
+{
+	return strncmp(t->name, name, len) == 0 && t->name[len] == '\0';
+}
+
+/* The first of this name from t on; NULL: none. */
+static struct token *
+named(struct token *t, const char *name, size_t len)
+{
+	while (t != NULL && !is_named(t, name, len))
+		t = t->next;
+	return t;
+}
+
+static struct token *
 find(const struct responder *r, const char *name, size_t len)
 {
+	return named(r->buckets[bucket_of(r, name, len)], name, len);
+}
+
+/* The place of the pointer to this owner's; that of a NULL where it isn't there. */
+static struct token **
+find_owned(const struct responder *r, const char *name, const void *owner)
+{
+	size_t len = strlen(name);
 	struct token **at = &r->buckets[bucket_of(r, name, len)];
 
-	while (*at != NULL &&
-	    (strncmp((*at)->name, name, len) != 0 || (*at)->name[len] != '\0'))
+	while (*at != NULL && (!is_named(*at, name, len) || (*at)->arg != owner))
 		at = &(*at)->next;
 	return at;
 }
@@ -156,12 +177,12 @@ answer_cb(const struct request *q, bool last, struct request_answer *ret, void *
 	struct token *t = NULL;
 
 	if (q->kind == REQUEST_CHALLENGE)
-		t = *find(r, q->token.data, q->token.len);
+		t = find(r, q->token.data, q->token.len);
 	if (t != NULL)
 		site.body = t->body;
 	request_answer(q, &site, ret);
 	count(r, q, ret);
-	if (t != NULL && !q->head)
+	for (; t != NULL && !q->head; t = named(t->next, q->token.data, q->token.len))
 		note_fetched(r, t);
 }
 
@@ -292,11 +313,12 @@ responder_publish(struct responder *r, const char *token, const char *body,
 		return -ENOMEM;
 	t->fetched_cb = fetched_cb;
 	t->arg = arg;
-	before = *find(r, token, len);
+	before = *find_owned(r, token, arg);
 	fetched = before != NULL && before->fetched;
-	responder_withdraw(r, token);
+	responder_withdraw(r, token, arg);
+	responder_withdraw(r, token, NULL); /* it has an owner now */
 	grow(r);
-	*find(r, token, len) = t;
+	*find_owned(r, token, arg) = t;
 	r->token_count++;
 	if (fetched)
 		note_fetched(r, t);
@@ -304,9 +326,9 @@ responder_publish(struct responder *r, const char *token, const char *body,
 }
 
 void
-responder_withdraw(struct responder *r, const char *token)
+responder_withdraw(struct responder *r, const char *token, const void *owner)
 {
-	struct token **at = find(r, token, strlen(token)), *t = *at;
+	struct token **at = find_owned(r, token, owner), *t = *at;
 
 	if (t == NULL)
 		return;

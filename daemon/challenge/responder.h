@@ -37,11 +37,15 @@ bool responder_listening(const struct responder *r);
 void responder_set_redirect(struct responder *r, bool https);
 
 /* From now on the token is answered with this body. token must match [A-Za-z0-9_-]+
- * (-EINVAL). Publishing the same again is fine. fetched_cb may be NULL. Copies all. */
+ * (-EINVAL). arg is also the owner: the same owner may publish again, and a token that
+ * several own (orders that share an authorization) is answered until the last of them
+ * has withdrawn it. Owner NULL: until somebody else owns it. fetched_cb may be NULL.
+ * Copies all. */
 int responder_publish(struct responder *r, const char *token, const char *body,
     responder_fetched_cb *fetched_cb, void *arg);
-/* Not any more. fetched_cb is not called after. Unknown tokens are fine. */
-void responder_withdraw(struct responder *r, const char *token);
+/* This owner doesn't need it any more; its fetched_cb is not called after. Unknown
+ * tokens are fine. */
+void responder_withdraw(struct responder *r, const char *token, const void *owner);
 
 /* Counters since start, for status and metrics. */
 struct responder_counts {

@@ -87,7 +87,7 @@ start(struct run *r)
 {
 	_cleanup_(free_environment) struct environment environment = { 0 };
 	const struct target_config *t = r->target;
-	struct child *child;
+	struct child *child = NULL;
 	int error;
 
 	if (t->command.n == 0)

@@ -122,7 +122,7 @@ publish(struct order *o)
 			o->published[kept++] = o->published[i];
 			continue;
 		}
-		responder_withdraw(o->means->responder, o->published[i]);
+		responder_withdraw(o->means->responder, o->published[i], o);
 		free(o->published[i]);
 	}
 	o->published_count = kept;
@@ -153,7 +153,7 @@ static void
 withdraw_all(struct order *o)
 {
 	for (size_t i = 0; i < o->published_count; i++) {
-		responder_withdraw(o->means->responder, o->published[i]);
+		responder_withdraw(o->means->responder, o->published[i], o);
 		free(o->published[i]);
 	}
 	free(o->published);

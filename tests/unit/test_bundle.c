@@ -579,7 +579,7 @@ remove_link(void)
 static void
 remove_generation(void)
 {
-	char path[128];
+	char path[1024];
 
 	snprintf(path, sizeof(path), "live/%s", target("live/example.net"));
 	ck_assert_int_eq(file_remove_tree(at, path), 0);

@@ -839,8 +839,8 @@ START_TEST(tokens_are_checked)
 		ck_assert_int_eq(
 		    responder_publish(responder, bad[i], "x", NULL, NULL), -EINVAL);
 	ck_assert_int_eq(responder_publish(responder, huge, "x", NULL, NULL), -EINVAL);
-	responder_withdraw(responder, "a/b");
-	responder_withdraw(responder, "nobody");
+	responder_withdraw(responder, "a/b", NULL);
+	responder_withdraw(responder, "nobody", NULL);
 	stop();
 }
 END_TEST
@@ -876,7 +876,7 @@ START_TEST(many_tokens_come_and_go)
 	}
 	for (int i = 0; i < 5000; i += 2) {
 		snprintf(token, sizeof(token), "t%d", i);
-		responder_withdraw(responder, token);
+		responder_withdraw(responder, token, NULL);
 	}
 	for (int i = 0; i < 5000; i += 97) {
 		snprintf(token, sizeof(token), "t%d", i);
@@ -894,8 +894,8 @@ static void
 withdraw_cb(const char *token, void *arg)
 {
 	strncat(fetched, token, sizeof(fetched) - strlen(fetched) - 1);
-	responder_withdraw(arg, "one");
-	responder_withdraw(arg, "two");
+	responder_withdraw(arg, "one", arg);
+	responder_withdraw(arg, "two", arg);
 	ck_assert_int_eq(responder_publish(arg, "three", "3", NULL, NULL), 0);
 }
 
@@ -918,6 +918,43 @@ START_TEST(owners_may_withdraw_when_told)
 	close(fd);
 	expect_answer(client(AF_INET, port), "two", "404 Not Found");
 	expect_answer(client(AF_INET, port), "three", "\r\n\r\n3");
+	stop();
+}
+END_TEST
+
+static unsigned told[2];
+
+static void
+told_cb(const char *token, void *arg)
+{
+	ck_assert_str_eq(token, "shared");
+	++*(unsigned *)arg;
+}
+
+/* Orders that share an authorization share its token: it stays until the last of them
+ * lets it go, and all hear of a fetch. One without an owner, of before a restart, goes
+ * with the first that owns it. */
+START_TEST(a_token_of_two_owners)
+{
+	unsigned port = free_port();
+
+	told[0] = told[1] = 0;
+	start();
+	listen_on(port, "127.0.0.1", NULL);
+	responder_publish(responder, "shared", "s", NULL, NULL);
+	responder_publish(responder, "shared", "s", told_cb, &told[0]);
+	responder_publish(responder, "shared", "s", told_cb, &told[1]);
+	expect_answer(client(AF_INET, port), "shared", "\r\n\r\ns");
+	turn(5);
+	ck_assert_uint_eq(told[0], 1);
+	ck_assert_uint_eq(told[1], 1);
+	responder_withdraw(responder, "shared", &told[0]);
+	expect_answer(client(AF_INET, port), "shared", "\r\n\r\ns");
+	turn(5);
+	ck_assert_uint_eq(told[0], 1);
+	ck_assert_uint_eq(told[1], 2);
+	responder_withdraw(responder, "shared", &told[1]);
+	expect_answer(client(AF_INET, port), "shared", "404 Not Found");
 	stop();
 }
 END_TEST
@@ -949,4 +986,4 @@ SUITE("responder", listener_serves_v4, listener_serves_v6_beside_v4,
     who_is_being_answered_stays, no_descriptors_left, taken_addresses_are_tried_again,
     bad_addresses_change_nothing, reload_keeps_and_moves, passed_sockets_are_used,
     tokens_are_checked, many_tokens_come_and_go, owners_may_withdraw_when_told,
-    free_with_all_in_flight)
+    a_token_of_two_owners, free_with_all_in_flight)
