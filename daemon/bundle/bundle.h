@@ -20,9 +20,10 @@
 
 /* One key type's certificate. */
 struct bundle_pair {
-	enum acme_key_type key_type;
+	enum acme_key_type key_type; /* names the files */
 	const char *key_pem;
 	const char *chain_pem; /* leaf first */
+	bool stand_in;         /* a placeholder: its key may be of another type */
 };
 
 struct bundle {

@@ -62,7 +62,7 @@ parse_pair(const struct bundle_pair *pair, struct parts *ret)
 	if (r < 0)
 		return r;
 	if (!cert_is_for(chain, key) ||
-	    acme_key_type_is_rsa(acme_key_get_type(key)) != rsa)
+	    (!pair->stand_in && acme_key_type_is_rsa(acme_key_get_type(key)) != rsa))
 		return -EKEYREJECTED;
 	r = acme_key_to_pem(key, &ret->key);
 	return r < 0 ? r : write_chain(chain, ret);

@@ -118,7 +118,7 @@ static int
 read_keys(struct parse *p, struct words *w, void *object)
 {
 	struct certificate_spec *s = object;
-	enum acme_key_type keys[ELEMENTS(s->keys)];
+	enum acme_key_type keys[ELEMENTS(s->keys)] = { ACME_KEY_NONE };
 	size_t rsa = 0;
 
 	for (size_t i = 0; i < w->n; i++) {

@@ -397,7 +397,10 @@ write_plans(struct json_writer *w, const struct facts *f)
 {
 	const struct certificate *c = f->certificate;
 
-	view_member_time(w, "renew_at", c->renew_at);
+	/* while it backs off, that is when the renewal will be tried */
+	view_member_time(w, "renew_at",
+	    c->failures > 0 && c->next_attempt > c->renew_at ? c->next_attempt
+							     : c->renew_at);
 	json_member_string(w, "renew_reason",
 	    c->renew_reason != RENEW_NONE ? renew_reason_name(c->renew_reason) : NULL);
 	json_member_integer(w, "failures", c->failures);

@@ -18,7 +18,7 @@
 #include "platform/clock.h"
 #include "scope.h"
 
-#define LABEL_WIDTH 14
+#define LABEL_WIDTH 18
 
 static unsigned
 terminal_width(void)
@@ -240,7 +240,8 @@ line_number(const struct show *s, const char *label, const struct json *number)
 	end_line(s, &b);
 }
 
-/* Several fields of one object on a line; names in the order of printing. */
+/* Several fields of one object: on a line elsewhere, one below the other on a terminal,
+ * where empty ones are left out. Names in the order of printing. */
 static void
 line_fields(const struct show *s, const char *label, const struct json *object,
     const char *const *names, size_t count)
@@ -248,12 +249,21 @@ line_fields(const struct show *s, const char *label, const struct json *object,
 	struct buffer b = { 0 };
 
 	begin_line(s, &b, label);
-	for (size_t i = 0; i < count; i++) {
-		if (i > 0)
-			buffer_puts(&b, s->terminal ? "  " : "\t");
+	show_text(s, &b, json_string(json_get(object, names[0])));
+	for (size_t i = 1; i < count && !s->terminal; i++) {
+		buffer_puts(&b, "\t");
 		show_text(s, &b, json_string(json_get(object, names[i])));
 	}
 	end_line(s, &b);
+	for (size_t i = 1; i < count && s->terminal; i++) {
+		const char *text = json_string(json_get(object, names[i]));
+		int64_t at;
+
+		if (text != NULL && clock_parse(text, &at) == 0)
+			line_time(s, names[i], text, NULL);
+		else if (text != NULL && *text != '\0')
+			line(s, names[i], text);
+	}
 }
 
 static const char *

@@ -205,7 +205,7 @@ static int
 verb_list(const struct ctl *ctl)
 {
 	char *after = NULL;
-	int status;
+	int status = CTL_DONE;
 
 	if (ctl->json)
 		return copy_list(ctl);

@@ -89,6 +89,7 @@ add_placeholder(struct contents *c, const struct certificate_spec *spec)
 	for (size_t k = 0; k < spec->key_count && r == 0; k++)
 		c->pairs[c->bundle.pair_count++] =
 		    (struct bundle_pair){ .key_type = spec->keys[k],
+			    .stand_in = true,
 			    .key_pem = c->keys[0],
 			    .chain_pem = c->placeholder };
 	return r;

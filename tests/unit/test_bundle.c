@@ -70,7 +70,7 @@ make_pair(bool rsa, int serial)
 	const char *key = rsa ? rsa_example : ec_example;
 
 	return (struct bundle_pair){ rsa ? ACME_KEY_RSA_2048 : ACME_KEY_ECDSA_P256, key,
-		issue(key, serial) };
+		issue(key, serial), false };
 }
 
 static void
@@ -465,7 +465,8 @@ START_TEST(readers_see_whole_sets)
 	ck_assert_int_eq(acme_key_generate(ACME_KEY_ECDSA_P256, &key), 0);
 	ck_assert_int_eq(acme_key_to_pem(key, &pem), 0);
 	free_pair(&pairs[1]);
-	pairs[1] = (struct bundle_pair){ ACME_KEY_ECDSA_P256, pem, issue(pem, 2) };
+	pairs[1] =
+	    (struct bundle_pair){ ACME_KEY_ECDSA_P256, pem, issue(pem, 2), false };
 	ck_assert_int_eq(bundle_write(bundles, &set[1]), 0);
 	for (size_t i = 0; i < 2; i++)
 		ck_assert_int_eq(bundle_haproxy_pem(&pairs[i], &whole[i], NULL), 0);
@@ -722,12 +723,13 @@ START_TEST(bad_input_touches_nothing)
 		"../a", "-a", "a b", "a\n" };
 	struct bundle_pair pairs[2] = { make_pair(false, 1), make_pair(false, 2) };
 	_cleanup_(free_pair) struct bundle_pair rsa = make_pair(true, 3);
-	struct bundle_pair swapped = { ACME_KEY_ECDSA_P256, ec_example, rsa.chain_pem };
+	struct bundle_pair swapped = { ACME_KEY_ECDSA_P256, ec_example, rsa.chain_pem,
+		false };
 	struct bundle_pair mislabelled = { ACME_KEY_RSA_2048, ec_example,
-		pairs[0].chain_pem };
-	struct bundle_pair broken = { ACME_KEY_ECDSA_P256, "no key",
-		pairs[0].chain_pem };
-	struct bundle_pair empty = { ACME_KEY_ECDSA_P256, ec_example, "" };
+		pairs[0].chain_pem, false };
+	struct bundle_pair broken = { ACME_KEY_ECDSA_P256, "no key", pairs[0].chain_pem,
+		false };
+	struct bundle_pair empty = { ACME_KEY_ECDSA_P256, ec_example, "", false };
 	struct bundle_pair both[2] = { pairs[0], rsa };
 	struct bundle b;
 	char name[202];
@@ -989,10 +991,28 @@ START_TEST(impossible_directories)
 }
 END_TEST
 
-SUITE("bundle", single_layout, dual_layout, dual_with_one_issued,
-    kinds_change_without_dangling, one_generation_before_is_kept, modes_and_group,
-    readers_see_whole_sets, leftovers_are_cleaned_up, damage_is_found_and_repaired,
-    bad_input_touches_nothing, longest_name_fits, others_files_are_left_alone,
-    a_full_disk_changes_nothing, a_failed_switch_is_taken_back, a_switch_is_undone,
-    remove_takes_all_of_one, paths_are_absolute, flat_links_follow_the_real_path,
-    impossible_directories)
+/* A placeholder has an ECDSA key under whatever names are configured. */
+START_TEST(placeholders_stand_for_any_type)
+{
+	_cleanup_(free_pair) struct bundle_pair pair = make_pair(false, 1);
+	struct bundle_pair pairs[2] = { pair, pair };
+	struct bundle b;
+
+	enter();
+	pairs[1].key_type = ACME_KEY_RSA_2048;
+	pairs[0].stand_in = pairs[1].stand_in = true;
+	b = dual(pairs, 2);
+	ck_assert_int_eq(bundle_write(bundles, &b), 0);
+	ck_assert(bundle_intact(bundles, &b));
+	ck_assert_int_eq(faccessat(at, "live/example.net/haproxy.pem.rsa", F_OK, 0), 0);
+	leave();
+}
+END_TEST
+
+SUITE("bundle", placeholders_stand_for_any_type, single_layout, dual_layout,
+    dual_with_one_issued, kinds_change_without_dangling, one_generation_before_is_kept,
+    modes_and_group, readers_see_whole_sets, leftovers_are_cleaned_up,
+    damage_is_found_and_repaired, bad_input_touches_nothing, longest_name_fits,
+    others_files_are_left_alone, a_full_disk_changes_nothing,
+    a_failed_switch_is_taken_back, a_switch_is_undone, remove_takes_all_of_one,
+    paths_are_absolute, flat_links_follow_the_real_path, impossible_directories)
