@@ -29,6 +29,7 @@
 #include "renew/renewal.h"
 #include "schedule/schedule.h"
 #include "sync.h"
+#include "watch.h"
 
 #define PRIORITIES  3 /* normal events get the middle one, commits the lowest */
 #define SOCKETS_MAX 16
@@ -46,6 +47,7 @@ struct daemon {
 	struct schedule *schedule;
 	struct renewals *renewals;
 	struct control *control;
+	struct watch *watch;
 };
 
 /* ---- what it means to start ---- */
@@ -116,6 +118,12 @@ open_modules(struct daemon *d)
 				    .schedule = d->schedule,
 				    .responder = d->responder },
 		    &d->control);
+	if (r == 0)
+		r = watch_new(&(struct watch_means){ .base = d->base,
+				  .store = d->store,
+				  .renewals = d->renewals,
+				  .schedule = d->schedule },
+		    &d->watch);
 	if (r < 0)
 		return complain("cannot start", "renewd", r);
 	return 0;
@@ -190,15 +198,12 @@ stop_cb(evutil_socket_t signal, short what, void *arg)
 
 /* A bad configuration is refused whole, and the old one stays. */
 static void
-reload_cb(evutil_socket_t signal, short what, void *arg)
+reload(struct daemon *d)
 {
-	struct daemon *d = arg;
 	struct config_errors errors = { 0 };
 	struct config *fresh;
 	struct config *old = d->config;
 
-	(void)signal;
-	(void)what;
 	if (config_load(d->config->path, &fresh, &errors) < 0) {
 		for (size_t i = 0; i < errors.n; i++)
 			log_line(LOG_ERR, NULL, "reload refused: %s:%u: %s",
@@ -227,6 +232,16 @@ reload_cb(evutil_socket_t signal, short what, void *arg)
 	config_free(old);
 	schedule_poke(d->schedule);
 	log_line(LOG_NOTICE, NULL, "configuration reloaded");
+}
+
+static void
+reload_cb(evutil_socket_t signal, short what, void *arg)
+{
+	(void)signal;
+	(void)what;
+	notify_reloading();
+	reload(arg);
+	notify_ready();
 }
 
 static int
@@ -282,6 +297,7 @@ static void
 stop(struct daemon *d)
 {
 	/* those that call others go before those that are called */
+	watch_free(d->watch);
 	control_free(d->control);
 	renewals_free(d->renewals);
 	schedule_free(d->schedule);
@@ -314,6 +330,7 @@ daemon_run(struct config *config)
 		    "renewd is ready, %zu certificates configured",
 		    config->certificate_count);
 		notify_ready();
+		watch_start(d.watch);
 		r = event_base_dispatch(d.base) < 0 ? -EIO : 0;
 		if (r == 0)
 			log_line(LOG_NOTICE, NULL, "renewd stops");
