@@ -56,7 +56,8 @@ struct daemon {
 static int
 complain(const char *what, const char *subject, int r)
 {
-	log_line(LOG_ERR, NULL, "%s %s: %s", what, subject, strerror(-r));
+	log_line(
+	    LOG_ERR, LOG_ABOUT(START_FAILED), "%s %s: %s", what, subject, strerror(-r));
 	return r;
 }
 
@@ -72,7 +73,8 @@ open_store(struct daemon *d)
 		return complain("cannot make the state directory", dir, r);
 	r = store_open(d->base, dir, &d->store, &why);
 	if (r < 0)
-		log_line(LOG_ERR, NULL, "%s", why != NULL ? why : strerror(-r));
+		log_line(LOG_ERR, LOG_ABOUT(START_FAILED), "%s",
+		    why != NULL ? why : strerror(-r));
 	return r;
 }
 
@@ -206,23 +208,24 @@ reload(struct daemon *d)
 
 	if (config_load(d->config->path, &fresh, &errors) < 0) {
 		for (size_t i = 0; i < errors.n; i++)
-			log_line(LOG_ERR, NULL, "reload refused: %s:%u: %s",
-			    errors.v[i].file, errors.v[i].line, errors.v[i].message);
+			log_line(LOG_ERR, LOG_ABOUT(RELOAD_REFUSED),
+			    "reload refused: %s:%u: %s", errors.v[i].file,
+			    errors.v[i].line, errors.v[i].message);
 		config_errors_clear(&errors);
 		return;
 	}
 	config_errors_clear(&errors);
 	if (strcmp(old->renewd.state_dir, fresh->renewd.state_dir) != 0 ||
 	    strcmp(old->renewd.bundle_dir, fresh->renewd.bundle_dir) != 0) {
-		log_line(LOG_ERR, NULL,
+		log_line(LOG_ERR, LOG_ABOUT(RELOAD_REFUSED),
 		    "reload refused: another state_dir or bundle_dir needs a restart");
 		config_free(fresh);
 		return;
 	}
 	d->config = fresh;
 	if (configure(d) < 0 || open_listeners(d) < 0) {
-		log_line(
-		    LOG_ERR, NULL, "reload failed, the configuration of before stays");
+		log_line(LOG_ERR, LOG_ABOUT(RELOAD_REFUSED),
+		    "reload failed, the configuration of before stays");
 		d->config = old;
 		if (configure(d) == 0)
 			(void)open_listeners(d);
@@ -231,7 +234,7 @@ reload(struct daemon *d)
 	}
 	config_free(old);
 	schedule_poke(d->schedule);
-	log_line(LOG_NOTICE, NULL, "configuration reloaded");
+	log_line(LOG_NOTICE, LOG_ABOUT(RELOADED), "configuration reloaded");
 }
 
 static void
@@ -326,14 +329,14 @@ daemon_run(struct config *config)
 	umask(077);
 	r = start(&d);
 	if (r == 0) {
-		log_line(LOG_NOTICE, NULL,
+		log_line(LOG_NOTICE, LOG_ABOUT(READY),
 		    "renewd is ready, %zu certificates configured",
 		    config->certificate_count);
 		notify_ready();
 		watch_start(d.watch);
 		r = event_base_dispatch(d.base) < 0 ? -EIO : 0;
 		if (r == 0)
-			log_line(LOG_NOTICE, NULL, "renewd stops");
+			log_line(LOG_NOTICE, LOG_ABOUT(STOPPED), "renewd stops");
 	}
 	stop(&d);
 	return r;

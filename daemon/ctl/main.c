@@ -17,14 +17,11 @@
 #include "ctl/verbs.h"
 #include "scope.h"
 
-#ifndef RUNSTATEDIR
-#  define RUNSTATEDIR "/run"
-#endif
 #ifndef PACKAGE_VERSION
 #  define PACKAGE_VERSION "0"
 #endif
 
-#define DEFAULT_SOCKET    RUNSTATEDIR "/renewd/control.sock"
+#define DEFAULT_SOCKET    "/run/renewd/control.sock"
 #define DEFAULT_TIMEOUT_S 600
 #define TIMEOUT_MAX_S     (365 * 86400)
 

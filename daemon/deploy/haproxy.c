@@ -207,7 +207,8 @@ unreachable(struct reload *l, int error)
 		run_failed(l->run, "%s", why);
 		return;
 	}
-	log_line(LOG_NOTICE, (&(struct log_fields){ .target = t->name }),
+	log_line(LOG_NOTICE,
+	    (&(struct log_fields){ .event = LOG_EVENT_OTHER_WAY, .target = t->name }),
 	    "reloading HAProxy by %s: %s", t->unit != NULL ? t->unit : "pidfile", why);
 	if (t->unit != NULL)
 		unit_finish(l->run, UNIT_RELOAD);

@@ -21,7 +21,8 @@ not_asked(struct run *r, const char *why)
 		run_failed(r, "%s", why);
 		return;
 	}
-	log_line(LOG_NOTICE, (&(struct log_fields){ .target = t->name }),
+	log_line(LOG_NOTICE,
+	    (&(struct log_fields){ .event = LOG_EVENT_OTHER_WAY, .target = t->name }),
 	    "reloading by pidfile: %s", why);
 	signal_finish(r, why, t->process, r->type->signal);
 }
