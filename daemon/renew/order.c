@@ -18,16 +18,9 @@
 #include "key.h"
 #include "platform/clock.h"
 #include "platform/log.h"
-#include "platform/worker.h"
 #include "renew/ca.h"
+#include "renew/keyjob.h"
 #include "result.h"
-
-/* A key made in the worker thread; outlives its order if that goes first. */
-struct key_job {
-	struct order *order; /* NULL: not wanted any more */
-	enum acme_key_type type;
-	struct acme_key *key;
-};
 
 struct order {
 	const struct renewal_means *means;
@@ -38,7 +31,7 @@ struct order {
 
 	struct order_row *row; /* as stored */
 	struct acme_key *key;
-	struct key_job *key_job;
+	struct keyjob *keyjob;
 	struct acme_flow *flow;
 	struct ca_request *request;
 	struct event *timer;
@@ -467,48 +460,16 @@ have_key(struct order *o)
 }
 
 static void
-make_key(void *arg)
+key_made_cb(struct acme_key *key, void *arg)
 {
-	struct key_job *job = arg;
+	struct order *o = arg;
 
-	(void)acme_key_generate(job->type, &job->key);
-}
-
-static void
-key_made_cb(void *arg)
-{
-	struct key_job *job = arg;
-	struct order *o = job->order;
-
-	if (o != NULL) {
-		o->key_job = NULL;
-		o->key = steal_ptr(job->key);
-		if (o->key != NULL)
-			have_key(o);
-		else
-			fail_here(o, "key", "cannot make a key", -EIO);
-	}
-	acme_key_free(job->key);
-	free(job);
-}
-
-static int
-start_key_job(struct order *o)
-{
-	struct key_job *job = calloc(1, sizeof(*job));
-	int r;
-
-	if (job == NULL)
-		return -ENOMEM;
-	job->order = o;
-	job->type = o->wish.key_type;
-	r = worker_run(o->means->worker, make_key, key_made_cb, job);
-	if (r < 0) {
-		free(job);
-		return r;
-	}
-	o->key_job = job;
-	return 0;
+	o->keyjob = NULL;
+	o->key = key;
+	if (key != NULL)
+		have_key(o);
+	else
+		fail_here(o, "key", "cannot make a key", -EIO);
 }
 
 static void
@@ -520,7 +481,8 @@ get_key(struct order *o)
 	if (reuse != NULL) {
 		r = acme_key_from_der(reuse->data, reuse->len, &o->key);
 	} else if (acme_key_type_is_rsa(o->wish.key_type)) {
-		r = start_key_job(o); /* seconds: not here */
+		r = keyjob_start(
+		    o->means->worker, o->wish.key_type, key_made_cb, o, &o->keyjob);
 		if (r == 0)
 			return;
 	} else {
@@ -615,8 +577,7 @@ order_free(struct order *o)
 	ca_forget(o->ca, o);
 	ca_cancel(o->request);
 	withdraw_all(o);
-	if (o->key_job != NULL)
-		o->key_job->order = NULL;
+	keyjob_forget(o->keyjob);
 	if (o->timer != NULL)
 		event_free(o->timer);
 	acme_flow_free(o->flow);
