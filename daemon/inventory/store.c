@@ -21,8 +21,8 @@
 
 #define STATEMENTS_MAX  64
 #define PARAMETER_FIRST 1
-#define BUSY_MS         5000
-#define COMMIT_PRIORITY 2 /* after all else of this turn */
+#define BUSY_MS         1000 /* sqlite3(1) in somebody's hands; the loop waits */
+#define COMMIT_PRIORITY 2    /* after all else of this turn */
 
 struct statement {
 	struct store *store;

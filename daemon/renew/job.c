@@ -510,12 +510,15 @@ finish(struct job *j)
 	struct renewals *r = j->renewals;
 	struct deployment *rows = NULL;
 	size_t count = 0;
+	int e;
 
 	plan(j);
 	(void)deployment_list(r->means.store, j->row->id, &rows, &count);
 	j->row->next_at = due_next(j->row, j->spec, rows, count, clock_now());
 	deployment_free_all(rows, count);
-	(void)certificate_save(r->means.store, j->row);
+	e = certificate_save(r->means.store, j->row);
+	if (e < 0)
+		renewals_stall(r, e);
 	TAILQ_REMOVE(&r->jobs, j, entry);
 	job_free(j);
 	renewals_ended(r);

@@ -54,6 +54,8 @@ bool job_wants_order(const struct job *j);
 void job_step(struct job *j);
 
 struct ca *renewals_ca(const struct renewals *r, const char *name);
+/* The inventory can't be written: nothing is begun for a while. Said once. */
+void renewals_stall(struct renewals *r, int error);
 /* The job is over and gone: there is room. */
 void renewals_ended(struct renewals *r);
 

@@ -54,18 +54,21 @@ idle_cb(void *arg)
 	}
 }
 
-/* The inventory can't be written: nothing is begun until it can. */
-static void
-stall_cb(int error, void *arg)
+void
+renewals_stall(struct renewals *r, int error)
 {
-	struct renewals *r = arg;
-
 	r->stalled_until = clock_now() + STALL_SECONDS;
 	if (!r->stalled_said)
 		log_line(LOG_CRIT, NULL,
 		    "the inventory cannot be written, so nothing is begun until it can: %s",
 		    strerror(-error));
 	r->stalled_said = true;
+}
+
+static void
+commit_failed_cb(int error, void *arg)
+{
+	renewals_stall(arg, error);
 }
 
 int
@@ -78,7 +81,7 @@ renewals_new(const struct renewal_means *means, struct renewals **ret)
 	r->means = *means;
 	TAILQ_INIT(&r->jobs);
 	deploy_on_idle(means->deploy, idle_cb, r);
-	store_on_failure(means->store, stall_cb, r);
+	store_on_failure(means->store, commit_failed_cb, r);
 	*ret = steal_ptr(r);
 	return 0;
 }

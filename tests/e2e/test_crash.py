@@ -3,7 +3,9 @@ order that had reached the CA gets a second key."""
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import sqlite3
 import threading
 import time
@@ -74,6 +76,11 @@ class Reader(threading.Thread):
         self.join()
         assert self.reads > 1 and self.files > 1
         assert not self.problems, self.problems[:5]
+
+
+def cpu_seconds(renewd: Renewd) -> float:
+    fields = Path(f"/proc/{renewd.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def in_flight(renewd: Renewd) -> dict[str, bytes]:
@@ -168,3 +175,24 @@ def test_only_one_at_a_time(renewd: Renewd) -> None:
     assert len(lines) == 1
     assert f"another renewd (pid {renewd.pid}) is using {renewd.state_dir}" in lines[0]
     assert renewd.ready()
+
+
+def test_an_inventory_that_cannot_be_written(renewd: Renewd, pebble: Pebble) -> None:
+    """Somebody holds its lock: no CA is asked, nothing spins, and all goes on after."""
+    renewd.add_certificate("www.example.test")
+    renewd.start()
+    renewd.wait_state("www.example.test")
+    with sqlite3.connect(renewd.state_dir / "renewd.db") as db:
+        db.execute("BEGIN IMMEDIATE")  # as a writer that never ends
+        reply = renewd.api("POST", "/v1/certificates/www.example.test/renew", {"force": True})
+        assert reply.status >= 500
+        renewd.signal(signal.SIGHUP)
+        front = pebble.front
+        assert front
+        asked = front.count()
+        begin = cpu_seconds(renewd)
+        time.sleep(3)
+        assert front.count() == asked
+        assert cpu_seconds(renewd) - begin < 0.5
+        db.rollback()
+    renewd.ctl("renew", "--force", "--wait", "www.example.test")
