@@ -20,6 +20,7 @@
 #define PROCESSING_MAX_MS  (600 * FLOW_SECOND)
 #define RETRY_AFTER_MAX_MS (300 * FLOW_SECOND)
 #define POLL_MAX_MS        (10 * FLOW_SECOND)
+#define POLL_MIN_MS        250
 #define STEPS_MAX          2000
 
 DEFINE_CLEANUP(struct acme_flow, acme_flow_free)
@@ -116,7 +117,6 @@ acme_flow_free(struct acme_flow *f)
 	acme_result_free(f->result);
 	free(f->finalize_url);
 	free(f->certificate_url);
-	acme_result_free(f->complaint);
 	free(f->payload);
 	free(f);
 	return NULL;
@@ -174,6 +174,8 @@ flow_wait_for(struct acme_flow *f, const struct acme_reply *reply, int64_t delay
 		delay = (at - reply->received_at) * FLOW_SECOND;
 		if (delay > RETRY_AFTER_MAX_MS)
 			delay = RETRY_AFTER_MAX_MS;
+		if (delay < POLL_MIN_MS)
+			delay = POLL_MIN_MS; /* "now" is no reason to hammer it */
 		f->obey_until = f->now + delay;
 	}
 	f->wait_until = f->now + delay;

@@ -33,8 +33,9 @@ struct flow_authz {
 	char *url;
 	bool seen; /* read at least once */
 	bool valid;
-	bool answered; /* the CA was told to look */
-	bool fetched;  /* and has looked */
+	bool answered;                 /* the CA was told to look */
+	bool fetched;                  /* and has looked */
+	struct acme_result *complaint; /* what it said to the challenge request */
 	struct acme_identifier identifier;
 	char *challenge_url;
 	char *type;
@@ -66,7 +67,6 @@ struct acme_flow {
 	size_t current;                    /* the authorization that was asked for */
 	struct acme_challenge *challenges; /* of those not valid yet */
 	size_t challenge_count;
-	struct acme_result *complaint; /* what the CA said to a challenge request */
 	char *payload;
 	int64_t now;
 	int64_t wait_until;

@@ -325,8 +325,8 @@ flow_authz_got_challenge(struct acme_flow *f, const struct acme_reply *reply)
 	a->answered = true;
 	if (reply->status >= 400) {
 		/* may only mean that it is valid by now: the authorization will tell */
-		acme_result_free(f->complaint);
-		f->complaint = wire_problem_read(reply, "authorize");
+		acme_result_free(a->complaint);
+		a->complaint = wire_problem_read(reply, "authorize");
 	} else if (reply->body != NULL &&
 	    wire_challenge_read(reply->body, reply->body_len, &status, &error) == 0 &&
 	    status == WIRE_VALID) {
@@ -349,8 +349,8 @@ flow_authz_got_poll(struct acme_flow *f, const struct acme_reply *reply)
 			return FLOW_POLL;
 		return f->finalize_url != NULL ? FLOW_FINALIZE : FLOW_ORDERED;
 	}
-	if (f->complaint != NULL)
-		return flow_fail_for_good(f, steal_ptr(f->complaint));
+	if (f->authz[f->current].complaint != NULL)
+		return flow_fail_for_good(f, steal_ptr(f->authz[f->current].complaint));
 	if (f->now >= f->deadline)
 		return flow_fail_for_good(f,
 		    acme_result_new(ACME_RETRY, "authorize",
@@ -387,6 +387,7 @@ flow_authz_clear(struct acme_flow *f)
 		free(f->authz[i].type);
 		free(f->authz[i].token);
 		free(f->authz[i].key_authorization);
+		acme_result_free(f->authz[i].complaint);
 	}
 	free(f->authz);
 	f->authz = NULL;

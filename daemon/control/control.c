@@ -27,6 +27,7 @@
 #include "control/problem.h"
 #include "control/routes.h"
 #include "platform/clock.h"
+#include "platform/group.h"
 #include "platform/log.h"
 #include "scope.h"
 
@@ -215,7 +216,7 @@ find_group(const char *name, const char *meant_for)
 	gid_t group;
 	int r;
 
-	r = peer_find_group(name, &group);
+	r = group_find(name, &group);
 	if (r == 0)
 		return group;
 	if (name != NULL && *name != '\0')

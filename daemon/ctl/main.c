@@ -15,16 +15,9 @@
 
 #include "ctl/client.h"
 #include "ctl/verbs.h"
+#include "platform/paths.h"
 #include "scope.h"
 
-#ifndef RUNSTATEDIR
-#  define RUNSTATEDIR "/run"
-#endif
-#ifndef PACKAGE_VERSION
-#  define PACKAGE_VERSION "0"
-#endif
-
-#define DEFAULT_SOCKET    RUNSTATEDIR "/renewd/control.sock"
 #define DEFAULT_TIMEOUT_S 600
 #define TIMEOUT_MAX_S     (365 * 86400)
 
@@ -57,7 +50,7 @@ print_usage(FILE *out)
 		    verbs[i].arguments[0] != 0 ? " " : "", verbs[i].arguments,
 		    verbs[i].help);
 	fputs("\n"
-	      "  -s, --socket=SOCKET  default: " DEFAULT_SOCKET "\n"
+	      "  -s, --socket=SOCKET  default: " PATHS_CONTROL_SOCKET "\n"
 	      "      --json           print renewd's answer as it is\n"
 	      "  -h, --help\n"
 	      "      --version\n\n"
@@ -204,7 +197,7 @@ int
 main(int argc, char **argv)
 {
 	struct command_line line = {
-		.socket = DEFAULT_SOCKET,
+		.socket = PATHS_CONTROL_SOCKET,
 		.ctl.timeout_s = DEFAULT_TIMEOUT_S,
 	};
 	int option;

@@ -175,7 +175,7 @@ certificate_set_spec(struct store *s, int64_t id, enum certificate_origin origin
 {
 	struct statement *q = store_write(s,
 	    "UPDATE certificates SET origin = ?, spec = ?, next_at = ?, removed_at = 0,"
-	    " parked = 0, next_attempt = 0 WHERE id = ?");
+	    " parked = 0, failures = 0, next_attempt = 0, last_error = NULL WHERE id = ?");
 
 	bind_integer(q, origin);
 	bind_text(q, spec);

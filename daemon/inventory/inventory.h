@@ -131,7 +131,7 @@ struct issued {
 	char *ca; /* section that issued it */
 	int64_t account;
 	char *names;   /* identifiers in canonical order, separated by blanks */
-	char *profile; /* as asked for, or NULL */
+	char *profile; /* as wished for, even if the CA hadn't it; or NULL */
 	char *serial;
 	char *fingerprint; /* SHA-256, hex */
 	char *issuer;

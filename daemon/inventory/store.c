@@ -122,6 +122,13 @@ store_read(struct store *s, const char *sql)
 	return prepare(s, sql);
 }
 
+static void
+tell_failure(struct store *s, int r)
+{
+	if (s->failure_cb != NULL)
+		s->failure_cb(r, s->failure_arg);
+}
+
 static int
 begin(struct store *s)
 {
@@ -130,8 +137,10 @@ begin(struct store *s)
 	if (s->in_transaction)
 		return s->failed;
 	r = execute(s, "BEGIN IMMEDIATE");
-	if (r < 0)
+	if (r < 0) {
+		tell_failure(s, r);
 		return r;
+	}
 	s->in_transaction = true;
 	s->failed = 0;
 	if (s->commit_event != NULL)
@@ -212,8 +221,10 @@ statement_step(struct statement *q)
 	r = errno_of(code);
 	/* a constraint undoes its own statement; anything else may have undone more */
 	if (r < 0 && r != -EEXIST && q->store->in_transaction &&
-	    !sqlite3_stmt_readonly(q->handle))
+	    !sqlite3_stmt_readonly(q->handle)) {
 		q->store->failed = r;
+		tell_failure(q->store, r);
+	}
 	statement_reset(q);
 	return r;
 }
@@ -306,8 +317,8 @@ store_flush(struct store *s)
 {
 	int r = commit(s);
 
-	if (r < 0 && s->failure_cb != NULL)
-		s->failure_cb(r, s->failure_arg);
+	if (r < 0)
+		tell_failure(s, r);
 	/* those who come while these run wait for the next commit */
 	s->running = s->waiters;
 	s->running_count = s->waiter_count;

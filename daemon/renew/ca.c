@@ -571,10 +571,14 @@ ca_when_ready(struct ca *ca, ca_ready_cb *cb, void *arg)
 	w->cb = cb;
 	w->arg = arg;
 	TAILQ_INSERT_TAIL(&ca->waiters, w, entry);
-	/* a failure is no reason not to try again; an old directory may have changed */
-	if (ca->session != NULL && ca->request == NULL &&
-	    (acme_session_result(ca->session) != NULL ||
-		(ca->active == 0 && (age > DIRECTORY_SECONDS || age < 0))))
+	/* a failure is no reason not to try again, from the start where nobody uses it:
+	 * key files may be others; an old directory may have changed */
+	if (ca->session != NULL && ca->request == NULL && ca->active == 0 &&
+	    acme_session_result(ca->session) != NULL)
+		ca->session = acme_session_free(ca->session);
+	else if (ca->session != NULL && ca->request == NULL &&
+	    (acme_session_result(ca->session) != NULL || age > DIRECTORY_SECONDS ||
+		age < 0))
 		acme_session_again(ca->session);
 	prepare(ca);
 }

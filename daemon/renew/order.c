@@ -57,14 +57,28 @@ fields(const struct order *o)
 
 /* The last thing that an order does; it may be freed by the callback. */
 static void
-finish(struct order *o, const struct acme_result *failure)
+succeed(struct order *o)
 {
-	order_done_cb *done_cb = o->done_cb;
+	ca_note(o->ca, NULL);
+	o->done_cb(NULL, o->arg);
+}
 
+/* The same; NULL: there was no memory to say why. */
+static void
+fail(struct order *o, const struct acme_result *failure)
+{
+	static const struct acme_result no_memory = {
+		.class = ACME_RETRY,
+		.stage = "order",
+		.detail = (char *)"out of memory",
+	};
+
+	if (failure == NULL)
+		failure = &no_memory;
 	/* a name that can't be validated says nothing of the CA */
-	if (failure == NULL || strcmp(failure->stage, "authorize") != 0)
+	if (strcmp(failure->stage, "authorize") != 0)
 		ca_note(o->ca, failure);
-	done_cb(failure, o->arg);
+	o->done_cb(failure, o->arg);
 }
 
 static void
@@ -73,7 +87,7 @@ fail_here(struct order *o, const char *stage, const char *what, int r)
 	struct acme_result *failure =
 	    acme_result_new(ACME_RETRY, stage, "%s: %s", what, strerror(-r));
 
-	finish(o, failure);
+	fail(o, failure);
 	acme_result_free(failure);
 }
 
@@ -261,7 +275,7 @@ issued_committed_cb(int r, void *arg)
 	}
 	log_line(LOG_NOTICE, &f, "certificate issued (%s, %s)",
 	    acme_key_type_name(o->wish.key_type), renew_reason_name(o->wish.reason));
-	finish(o, NULL);
+	succeed(o);
 }
 
 /* ---- the pump ---- */
@@ -309,7 +323,7 @@ end(struct order *o)
 
 	withdraw_all(o);
 	if (acme_flow_chain(o->flow) == NULL) {
-		finish(o, acme_flow_result(o->flow));
+		fail(o, acme_flow_result(o->flow));
 		return;
 	}
 	r = store_issued(o);
@@ -382,13 +396,15 @@ static void
 start_flow(struct order *o)
 {
 	_cleanup_free_ char *types = NULL;
+	const char *profile = o->row->profile;
 	struct buffer text = { 0 };
 	struct acme_plan plan = {
 		.identifiers = o->wish.spec->identifiers,
 		.identifier_count = o->wish.spec->identifier_count,
 		.account_key = ca_account_key(o->ca),
 		.key = o->key,
-		.profile = o->row->profile,
+		.profile =
+		    profile != NULL && ca_has_profile(o->ca, profile) ? profile : NULL,
 		.must_staple = o->wish.spec->must_staple,
 		.order_url = o->row->url,
 	};
@@ -433,9 +449,10 @@ insert_row(struct order *o)
 	row->created_at = clock_now();
 	row->ca = strdup(ca_name(o->ca));
 	row->names = order_names(o->wish.spec);
-	if (profile != NULL && ca_has_profile(o->ca, profile))
+	if (profile != NULL)
 		row->profile = strdup(profile);
-	if (row->ca == NULL || row->names == NULL)
+	if (row->ca == NULL || row->names == NULL ||
+	    (profile != NULL && row->profile == NULL))
 		return -ENOMEM;
 	r = acme_key_to_der(o->key, &row->key.data, &row->key.len);
 	if (r == 0)
@@ -500,8 +517,25 @@ same_order(const struct order *o, const struct order_row *row)
 {
 	_cleanup_free_ char *names = order_names(o->wish.spec);
 
+	const char *profile = o->wish.spec->profile;
+
 	return names != NULL && strcmp(names, row->names) == 0 &&
+	    strcmp(profile != NULL ? profile : "",
+		row->profile != NULL ? row->profile : "") == 0 &&
 	    strcmp(row->ca, ca_name(o->ca)) == 0 && row->account == ca_account(o->ca);
+}
+
+/* That the row can be written is shown before the CA hears of it again: on a full disk
+ * nothing of what it says could be kept. */
+static void
+resume(struct order *o)
+{
+	int r = order_save(o->means->store, o->row);
+
+	if (r == 0)
+		r = store_after_commit(o->means->store, row_committed_cb, o);
+	if (r < 0)
+		fail_here(o, "store", "cannot store the order", r);
 }
 
 static void
@@ -519,7 +553,7 @@ find_earlier(struct order *o)
 		fail_here(o, "store", "cannot read the order", r);
 	} else if (o->key != NULL) {
 		o->row = steal_ptr(row);
-		start_flow(o);
+		resume(o);
 	} else {
 		get_key(o);
 	}
@@ -537,10 +571,10 @@ account_ready_cb(const struct acme_result *failure, void *arg)
 		struct acme_result *refused = acme_result_new(ACME_GIVE_UP, "order",
 		    "the CA has no profile \"%s\"", spec->profile);
 
-		finish(o, refused);
+		fail(o, refused);
 		acme_result_free(refused);
 	} else if (failure != NULL) {
-		finish(o, failure);
+		fail(o, failure);
 	} else {
 		find_earlier(o);
 	}

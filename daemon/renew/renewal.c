@@ -236,6 +236,7 @@ renewals_configure(
 	free_cas(r->cas, r->ca_count);
 	r->cas = cas;
 	r->ca_count = count;
+	r->generation++;
 	r->config = config;
 	r->bundles = bundles;
 	return 0;
@@ -280,12 +281,13 @@ rewrite(struct renewals *r, struct job *j)
 {
 	struct certificate *c = j->row;
 	const struct log_fields f = { .certificate = c->name };
+	char buffer[256];
 	int e;
 
 	e = files_write(r->bundles, j->spec, j->issued, j->issued_count);
 	if (e < 0) {
 		log_line(LOG_ERR, &f, "cannot write its files: %s; trying again",
-		    strerror(-e));
+		    files_explain(j->spec, e, buffer, sizeof(buffer)));
 		free(c->bundled);
 		c->bundled = NULL;
 		return;
@@ -312,6 +314,37 @@ needs_files(const struct renewals *r, const struct job *j)
 	    !files_intact(r->bundles, j->spec, j->issued, j->issued_count);
 }
 
+static bool
+failed_at(const struct certificate *c, const char *stage)
+{
+	struct json *error = NULL;
+	const char *text;
+	bool same;
+
+	if (c->last_error == NULL ||
+	    json_parse(
+		c->last_error, strlen(c->last_error), &json_limits_acme, &error) < 0)
+		return false;
+	text = json_string(json_get(error, "stage"));
+	same = text != NULL && strcmp(text, stage) == 0;
+	json_free(error);
+	return same;
+}
+
+/* One that is never looked at, though nothing says so any more; or that was parked for
+ * what its CA's section said, which may be another now. */
+static bool
+revive(struct job *j)
+{
+	struct certificate *c = j->row;
+
+	if (c->paused || !j->spec->enabled)
+		return false;
+	if (c->parked && failed_at(c, "account"))
+		c->parked = false;
+	return c->next_at == 0 && !c->parked;
+}
+
 /* Files, and whether the configuration asks for something else than there is:
  * [defaults] may have changed. */
 static void
@@ -319,14 +352,16 @@ repair_one(struct renewals *r, int64_t certificate)
 {
 	_cleanup_(job_freep) struct job *j = NULL;
 	int64_t now = clock_now();
+	bool revived;
 	bool files;
 
 	if (job_load(r, certificate, &j) < 0)
 		return;
 	files = needs_files(r, j);
-	if (files)
-		rewrite(r, j);
-	if (files || (job_wants_order(j) && j->row->next_at > now)) {
+	if (files && !deploy_reloading(r->means.deploy))
+		rewrite(r, j); /* else its job does it, when the server has read them */
+	revived = revive(j);
+	if (files || revived || job_wants_order(j) || job_wants_deploy(j)) {
 		j->row->next_at = now;
 		(void)certificate_save(r->means.store, j->row);
 	}
@@ -336,9 +371,11 @@ int
 renewals_repair(struct renewals *r)
 {
 	struct repair repair = { .renewals = r };
-	int e;
+	int e = 0;
 
-	e = order_walk(r->means.store, publish_cb, &r->means);
+	if (!r->started) /* later each token has an owner */
+		e = order_walk(r->means.store, publish_cb, &r->means);
+	r->started = true;
 	if (e == 0)
 		e = certificate_walk(r->means.store, NULL, 0, collect_cb, &repair);
 	for (size_t i = 0; i < repair.count && e == 0; i++)
@@ -378,11 +415,42 @@ last_id(const struct job *j)
 	return id;
 }
 
+/* The scheduler hands it in at its next look. */
+static int
+look_now(struct renewals *r, struct certificate *c)
+{
+	int e;
+
+	c->next_at = clock_now();
+	e = certificate_save(r->means.store, c);
+	if (e == 0) {
+		r->stalled_until = 0; /* it can be written again */
+		schedule_poke(r->means.schedule);
+	}
+	return e;
+}
+
+/* One that is at the CA is what was asked for. One that deploys what it has got is done
+ * with that first, and comes again: the wish is noted in its row. */
+static int
+ask_running(struct job *j, bool force, enum renewal_answer *ret)
+{
+	*ret = RENEWAL_RUNNING;
+	if (!force || j->ordering || j->issued_count == 0)
+		return 0;
+	j->again = true;
+	j->row->forced = last_id(j);
+	j->row->parked = false;
+	j->row->next_attempt = 0;
+	return certificate_save(j->renewals->means.store, j->row);
+}
+
 int
 renewals_ask(
     struct renewals *r, struct certificate *c, bool force, enum renewal_answer *ret)
 {
 	_cleanup_(job_freep) struct job *j = NULL;
+	struct job *running = find_job(r, c->id);
 	int64_t now = clock_now();
 	bool due;
 	int e;
@@ -396,12 +464,12 @@ renewals_ask(
 		*ret = RENEWAL_PAUSED;
 		return 0;
 	}
-	if (find_job(r, c->id) != NULL) {
-		*ret = RENEWAL_RUNNING;
-		return 0;
-	}
+	if (running != NULL)
+		return ask_running(running, force, ret);
 	if (!due && !force) {
 		*ret = RENEWAL_NOT_DUE;
+		if (!files_intact(r->bundles, j->spec, j->issued, j->issued_count))
+			return look_now(r, j->row);
 		return 0;
 	}
 	if (told_to_wait(j->row, now)) {
@@ -412,13 +480,8 @@ renewals_ask(
 		j->row->forced = last_id(j);
 	j->row->parked = false;
 	j->row->next_attempt = 0;
-	j->row->next_at = now;
-	e = certificate_save(r->means.store, j->row);
-	if (e < 0)
-		return e;
 	*ret = RENEWAL_STARTED;
-	schedule_poke(r->means.schedule);
-	return 0;
+	return look_now(r, j->row);
 }
 
 void
