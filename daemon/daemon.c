@@ -29,6 +29,7 @@
 #include "renew/renewal.h"
 #include "schedule/schedule.h"
 #include "sync.h"
+#include "watch.h"
 
 #define PRIORITIES  3 /* normal events get the middle one, commits the lowest */
 #define SOCKETS_MAX 16
@@ -46,6 +47,7 @@ struct daemon {
 	struct schedule *schedule;
 	struct renewals *renewals;
 	struct control *control;
+	struct watch *watch;
 };
 
 /* ---- what it means to start ---- */
@@ -54,7 +56,8 @@ struct daemon {
 static int
 complain(const char *what, const char *subject, int r)
 {
-	log_line(LOG_ERR, NULL, "%s %s: %s", what, subject, strerror(-r));
+	log_line(
+	    LOG_ERR, LOG_ABOUT(START_FAILED), "%s %s: %s", what, subject, strerror(-r));
 	return r;
 }
 
@@ -70,7 +73,8 @@ open_store(struct daemon *d)
 		return complain("cannot make the state directory", dir, r);
 	r = store_open(d->base, dir, &d->store, &why);
 	if (r < 0)
-		log_line(LOG_ERR, NULL, "%s", why != NULL ? why : strerror(-r));
+		log_line(LOG_ERR, LOG_ABOUT(START_FAILED), "%s",
+		    why != NULL ? why : strerror(-r));
 	return r;
 }
 
@@ -116,6 +120,12 @@ open_modules(struct daemon *d)
 				    .schedule = d->schedule,
 				    .responder = d->responder },
 		    &d->control);
+	if (r == 0)
+		r = watch_new(&(struct watch_means){ .base = d->base,
+				  .store = d->store,
+				  .renewals = d->renewals,
+				  .schedule = d->schedule },
+		    &d->watch);
 	if (r < 0)
 		return complain("cannot start", "renewd", r);
 	return 0;
@@ -190,34 +200,32 @@ stop_cb(evutil_socket_t signal, short what, void *arg)
 
 /* A bad configuration is refused whole, and the old one stays. */
 static void
-reload_cb(evutil_socket_t signal, short what, void *arg)
+reload(struct daemon *d)
 {
-	struct daemon *d = arg;
 	struct config_errors errors = { 0 };
 	struct config *fresh;
 	struct config *old = d->config;
 
-	(void)signal;
-	(void)what;
 	if (config_load(d->config->path, &fresh, &errors) < 0) {
 		for (size_t i = 0; i < errors.n; i++)
-			log_line(LOG_ERR, NULL, "reload refused: %s:%u: %s",
-			    errors.v[i].file, errors.v[i].line, errors.v[i].message);
+			log_line(LOG_ERR, LOG_ABOUT(RELOAD_REFUSED),
+			    "reload refused: %s:%u: %s", errors.v[i].file,
+			    errors.v[i].line, errors.v[i].message);
 		config_errors_clear(&errors);
 		return;
 	}
 	config_errors_clear(&errors);
 	if (strcmp(old->renewd.state_dir, fresh->renewd.state_dir) != 0 ||
 	    strcmp(old->renewd.bundle_dir, fresh->renewd.bundle_dir) != 0) {
-		log_line(LOG_ERR, NULL,
+		log_line(LOG_ERR, LOG_ABOUT(RELOAD_REFUSED),
 		    "reload refused: another state_dir or bundle_dir needs a restart");
 		config_free(fresh);
 		return;
 	}
 	d->config = fresh;
 	if (configure(d) < 0 || open_listeners(d) < 0) {
-		log_line(
-		    LOG_ERR, NULL, "reload failed, the configuration of before stays");
+		log_line(LOG_ERR, LOG_ABOUT(RELOAD_REFUSED),
+		    "reload failed, the configuration of before stays");
 		d->config = old;
 		if (configure(d) == 0)
 			(void)open_listeners(d);
@@ -226,7 +234,17 @@ reload_cb(evutil_socket_t signal, short what, void *arg)
 	}
 	config_free(old);
 	schedule_poke(d->schedule);
-	log_line(LOG_NOTICE, NULL, "configuration reloaded");
+	log_line(LOG_NOTICE, LOG_ABOUT(RELOADED), "configuration reloaded");
+}
+
+static void
+reload_cb(evutil_socket_t signal, short what, void *arg)
+{
+	(void)signal;
+	(void)what;
+	notify_reloading();
+	reload(arg);
+	notify_ready();
 }
 
 static int
@@ -282,6 +300,7 @@ static void
 stop(struct daemon *d)
 {
 	/* those that call others go before those that are called */
+	watch_free(d->watch);
 	control_free(d->control);
 	renewals_free(d->renewals);
 	schedule_free(d->schedule);
@@ -310,13 +329,14 @@ daemon_run(struct config *config)
 	umask(077);
 	r = start(&d);
 	if (r == 0) {
-		log_line(LOG_NOTICE, NULL,
+		log_line(LOG_NOTICE, LOG_ABOUT(READY),
 		    "renewd is ready, %zu certificates configured",
 		    config->certificate_count);
 		notify_ready();
+		watch_start(d.watch);
 		r = event_base_dispatch(d.base) < 0 ? -EIO : 0;
 		if (r == 0)
-			log_line(LOG_NOTICE, NULL, "renewd stops");
+			log_line(LOG_NOTICE, LOG_ABOUT(STOPPED), "renewd stops");
 	}
 	stop(&d);
 	return r;

@@ -91,7 +91,9 @@ take_over(struct store *store, const struct certificate_text *text, int64_t now)
 	r = certificate_get(store, text->name, &c);
 	if (r < 0)
 		return r;
-	log_line(LOG_NOTICE, &(struct log_fields){ .certificate = text->name },
+	log_line(LOG_NOTICE,
+	    &(struct log_fields){
+		.event = LOG_EVENT_DEFINED_TWICE, .certificate = text->name },
 	    "defined in %s:%u and by the API before: the file counts", text->file,
 	    text->line);
 	return certificate_set_spec(store, c->id, ORIGIN_CONFIG, text->spec, now);

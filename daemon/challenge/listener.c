@@ -88,8 +88,8 @@ accept_failed_cb(struct evconnlistener *event, void *arg)
 	int error = errno;
 
 	if (!l->paused)
-		log_line(LOG_ERR, NULL, "cannot accept connections on %s: %s", l->name,
-		    strerror(error));
+		log_line(LOG_ERR, LOG_ABOUT(LISTEN_FAILED),
+		    "cannot accept connections on %s: %s", l->name, strerror(error));
 	l->paused = true;
 	evconnlistener_disable(event);
 	evtimer_add(l->timer, &l->all->pause);
@@ -156,11 +156,12 @@ open_or_wait(struct listener *l)
 	int r = open_listener(l);
 
 	if (r < 0 && !l->failed)
-		log_line(LOG_CRIT, NULL,
+		log_line(LOG_CRIT, LOG_ABOUT(LISTEN_FAILED),
 		    "cannot listen on %s, trying again each minute: %s", l->name,
 		    strerror(-r));
 	else if (r == 0 && l->failed)
-		log_line(LOG_NOTICE, NULL, "listening on %s at last", l->name);
+		log_line(LOG_NOTICE, LOG_ABOUT(LISTENING), "listening on %s at last",
+		    l->name);
 	l->failed = r < 0;
 	if (l->failed)
 		evtimer_add(l->timer, &l->all->retry);

@@ -16,6 +16,7 @@
 #include <sys/types.h>
 
 #include "acme.h"
+#include "platform/unit_job.h"
 #include "scope.h"
 
 /* A list of words, as `domains = a b` gives it. */
@@ -51,15 +52,18 @@ enum target_type {
 	TARGET_NGINX = 2,
 	TARGET_SIGNAL = 3,
 	TARGET_EXEC = 4,
+	TARGET_SYSTEMD = 5,
 };
 
 struct target_config {
 	char *name;
 	enum target_type type;
-	char *master_socket; /* haproxy */
-	char *pidfile;       /* haproxy nginx signal */
-	char *process;       /* signal; nginx and haproxy have theirs as default */
-	int signal;          /* signal */
+	char *master_socket;     /* haproxy */
+	char *unit;              /* haproxy nginx systemd */
+	enum unit_action action; /* systemd */
+	char *pidfile;           /* haproxy nginx signal */
+	char *process;           /* signal; nginx and haproxy have theirs as default */
+	int signal;              /* signal */
 	struct words test_command; /* nginx */
 	struct words command;      /* exec */
 	struct duration timeout;   /* exec, test_command */

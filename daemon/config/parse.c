@@ -231,6 +231,7 @@ static const char *const type_names[] = {
 	[TARGET_NGINX] = "nginx",
 	[TARGET_SIGNAL] = "signal",
 	[TARGET_EXEC] = "exec",
+	[TARGET_SYSTEMD] = "systemd",
 };
 
 static int
@@ -264,8 +265,12 @@ check_needed(struct parse *p, const struct section *s, const struct target_confi
 		value_error(p, "%s needs \"%s\"", s->title, key->name);
 	}
 	if (t->type == TARGET_HAPROXY && !section_gives(s, "master_socket") &&
+	    !section_gives(s, "unit") && !section_gives(s, "pidfile"))
+		complain(
+		    p, s, NULL, "needs \"master_socket\", \"unit\" or \"pidfile\"");
+	if (t->type == TARGET_NGINX && !section_gives(s, "unit") &&
 	    !section_gives(s, "pidfile"))
-		complain(p, s, NULL, "needs \"master_socket\" or \"pidfile\"");
+		complain(p, s, NULL, "needs \"unit\" or \"pidfile\"");
 }
 
 /* A pidfile's process must be the server itself. */

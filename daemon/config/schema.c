@@ -21,6 +21,7 @@
 #define NGINX   TYPE_BIT(TARGET_NGINX)
 #define SIGNAL  TYPE_BIT(TARGET_SIGNAL)
 #define EXEC    TYPE_BIT(TARGET_EXEC)
+#define SYSTEMD TYPE_BIT(TARGET_SYSTEMD)
 
 /* clang-format off */
 static const struct schema_key renewd_keys[] = {
@@ -107,14 +108,16 @@ static const struct schema_key certificate_keys[] = {
 
 static const struct schema_key deploy_keys[] = {
 	{ "type", &value_target_type, TARGET(type),
-	  .help = "what it is: haproxy, nginx, signal or exec" },
+	  .help = "what it is: haproxy, nginx, systemd, signal or exec" },
 	{ "socket", &value_later, .help = "HAProxy's runtime API" },
 	{ "master_socket", &value_socket, TARGET(master_socket), .types = HAPROXY,
 	  .help = "HAProxy's master CLI, a UNIX socket" },
-	{ "unit", &value_later, .help = "systemd unit" },
-	{ "action", &value_later, .help = "what systemd does with the unit" },
+	{ "unit", &value_unit, TARGET(unit), .types = HAPROXY | NGINX | SYSTEMD,
+	  .needed = SYSTEMD, .help = "the server's systemd unit, such as nginx.service" },
+	{ "action", &value_action, TARGET(action), "reload", .types = SYSTEMD,
+	  .help = "what systemd does with it: reload, restart or reload-or-restart" },
 	{ "pidfile", &value_path, TARGET(pidfile), .types = HAPROXY | NGINX | SIGNAL,
-	  .needed = NGINX | SIGNAL, .help = "file with the process id of the server" },
+	  .needed = SIGNAL, .help = "file with the process id of the server" },
 	{ "process", &value_program, TARGET(process), .types = SIGNAL, .needed = SIGNAL,
 	  .help = "executable that the process must be: a name or a path" },
 	{ "signal", &value_signal, TARGET(signal), "HUP", .min = 1, .max = 64,

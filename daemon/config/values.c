@@ -19,6 +19,8 @@
 #include "config/names.h"
 #include "config/words.h"
 
+#define UNIT_NAME_MAX 255
+
 int
 value_error(struct parse *p, const char *format, ...)
 {
@@ -149,6 +151,22 @@ read_program(struct parse *p, struct words *w, void *object)
 	return value_take_text(p, w, object);
 }
 
+/* systemd.unit(5); a template's instance counts, a template doesn't. */
+static int
+read_unit(struct parse *p, struct words *w, void *object)
+{
+	static const char allowed[] =
+	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	    "0123456789:-_.\\@";
+	const char *word = w->v[0], *suffix = strrchr(word, '.');
+
+	if (strlen(word) > UNIT_NAME_MAX || word[strspn(word, allowed)] != '\0' ||
+	    suffix == NULL || suffix == word || suffix[-1] == '@' || suffix[1] == '\0')
+		return value_must_be(
+		    p, "the whole name of a unit such as nginx.service", word);
+	return value_take_text(p, w, object);
+}
+
 /* Only said where it is: nothing secret is ever kept in the configuration. */
 static int
 read_secret(struct parse *p, struct words *w, void *object)
@@ -240,6 +258,14 @@ static const struct choice target_choices[] = {
 	{ "nginx", TARGET_NGINX },
 	{ "signal", TARGET_SIGNAL },
 	{ "exec", TARGET_EXEC },
+	{ "systemd", TARGET_SYSTEMD },
+	{ NULL, 0 },
+};
+
+static const struct choice action_choices[] = {
+	{ "reload", UNIT_RELOAD },
+	{ "restart", UNIT_RESTART },
+	{ "reload-or-restart", UNIT_RELOAD_OR_RESTART },
 	{ NULL, 0 },
 };
 
@@ -308,15 +334,6 @@ print_bool(struct buffer *out, const struct schema_key *key, const void *object)
 	bool value = *(const bool *)peek_field(key, object);
 
 	buffer_puts(out, choice_name(bool_choices, value));
-}
-
-static int
-read_target_type(struct parse *p, struct words *w, void *object)
-{
-	if (strcasecmp(w->v[0], "systemd") == 0)
-		return value_error(
-		    p, "type \"systemd\" is not supported by this version");
-	return read_choice(p, w, object);
 }
 
 /* "HUP", "SIGHUP" or its number; 0: none. */
@@ -436,6 +453,9 @@ const struct value_type value_socket = TEXT(read_socket);
 const struct value_type value_word = TEXT(read_word);
 const struct value_type value_group = TEXT(read_group);
 const struct value_type value_program = TEXT(read_program);
+const struct value_type value_unit = TEXT(read_unit);
+const struct value_type value_action = { INI_TEXT, read_choice, print_choice, NULL,
+	action_choices };
 const struct value_type value_secret = TEXT(read_secret);
 const struct value_type value_number = { INI_TEXT, read_number, print_number, NULL,
 	NULL };
@@ -447,8 +467,8 @@ const struct value_type value_log_level = { INI_TEXT, read_choice, print_choice,
 	log_level_choices };
 const struct value_type value_redirect = { INI_TEXT, read_choice, print_choice, NULL,
 	redirect_choices };
-const struct value_type value_target_type = { INI_TEXT, read_target_type, print_choice,
-	NULL, target_choices };
+const struct value_type value_target_type = { INI_TEXT, read_choice, print_choice, NULL,
+	target_choices };
 const struct value_type value_command = { INI_COMMAND, read_command, value_print_words,
 	value_clear_words, NULL };
 const struct value_type value_later = { INI_TEXT, refuse, NULL, NULL, NULL };

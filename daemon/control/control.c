@@ -220,7 +220,7 @@ find_group(const char *name, const char *meant_for)
 	if (r == 0)
 		return group;
 	if (name != NULL && *name != '\0')
-		log_line(LOG_NOTICE, NULL,
+		log_line(LOG_NOTICE, LOG_ABOUT(GROUP_MISSING),
 		    "group %s not found: no %s at the control socket but root and "
 		    "renewd's own user",
 		    name, meant_for);

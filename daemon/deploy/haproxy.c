@@ -1,5 +1,6 @@
 /*
- * haproxy.c - HAProxy reloads: asked for on the master socket, or by SIGUSR2.
+ * haproxy.c - HAProxy reloads: asked for on the master socket, by its unit, or by
+ * SIGUSR2.
  *
  * A row of types.c. From 2.7 on `reload` answers with Success=0 or 1 and the log.
  * Before, it answers nothing, the socket refuses connections for a while, and then
@@ -202,13 +203,17 @@ unreachable(struct reload *l, int error)
 
 	stop_asking(l);
 	explain_unreachable(t->master_socket, error, why);
-	if (t->pidfile == NULL) {
+	if (t->unit == NULL && t->pidfile == NULL) {
 		run_failed(l->run, "%s", why);
 		return;
 	}
-	log_line(LOG_NOTICE, (&(struct log_fields){ .target = t->name }),
-	    "reloading HAProxy by pidfile: %s", why);
-	send_signal(l->run, why);
+	log_line(LOG_NOTICE,
+	    (&(struct log_fields){ .event = LOG_EVENT_OTHER_WAY, .target = t->name }),
+	    "reloading HAProxy by %s: %s", t->unit != NULL ? t->unit : "pidfile", why);
+	if (t->unit != NULL)
+		unit_finish(l->run, UNIT_RELOAD);
+	else
+		send_signal(l->run, why);
 }
 
 static void
@@ -340,18 +345,27 @@ deadline(const struct run *r)
 	return (struct timeval){ .tv_sec = seconds < DEADLINE ? seconds : DEADLINE };
 }
 
+/* Without its master socket. */
+static int
+reload_outside(struct run *r)
+{
+	if (r->target->unit != NULL)
+		unit_finish(r, UNIT_RELOAD);
+	else if (r->target->pidfile != NULL)
+		send_signal(r, "");
+	else
+		return -EINVAL; /* the configuration was checked for this */
+	return 0;
+}
+
 static int
 start(struct run *r)
 {
 	const struct timeval most = deadline(r);
 	struct reload *l;
 
-	if (r->target->master_socket == NULL && r->target->pidfile == NULL)
-		return -EINVAL; /* the configuration was checked for this */
-	if (r->target->master_socket == NULL) {
-		send_signal(r, "");
-		return 0;
-	}
+	if (r->target->master_socket == NULL)
+		return reload_outside(r);
 	l = r->state = calloc(1, sizeof(*l));
 	if (l == NULL)
 		return -ENOMEM;
@@ -383,6 +397,7 @@ stop(struct run *r)
 
 const struct deploy_type haproxy_type = {
 	.name = "haproxy",
+	.signal = SIGUSR2,
 	.whole = true,
 	.start = start,
 	.stop = stop,

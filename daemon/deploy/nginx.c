@@ -1,6 +1,6 @@
 /*
  * nginx.c - nginx: the configuration is tested where a command for that is given, then
- * the main process gets SIGHUP.
+ * systemd is asked for a reload, or the main process gets SIGHUP.
  *
  * A row of types.c. nginx doesn't tell whether a reload went well: with a bundle that
  * it can't use it goes on with the old one. So a test that fails must stop the signal.
@@ -19,7 +19,10 @@ reload(struct run *r)
 {
 	const char *process = r->target->process;
 
-	signal_finish(r, "", process != NULL ? process : PROCESS, SIGHUP);
+	if (r->target->unit != NULL)
+		unit_finish(r, UNIT_RELOAD);
+	else
+		signal_finish(r, "", process != NULL ? process : PROCESS, SIGHUP);
 }
 
 static void
@@ -48,7 +51,7 @@ start(struct run *r)
 	struct child *child;
 	int error;
 
-	if (t->pidfile == NULL)
+	if (t->unit == NULL && t->pidfile == NULL)
 		return -EINVAL; /* the configuration was checked for this */
 	if (t->test_command.n == 0) {
 		reload(r);
@@ -73,6 +76,7 @@ stop(struct run *r)
 
 const struct deploy_type nginx_type = {
 	.name = "nginx",
+	.signal = SIGHUP,
 	.whole = true,
 	.start = start,
 	.stop = stop,

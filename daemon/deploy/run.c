@@ -16,6 +16,7 @@
 
 #include "deploy/target.h"
 #include "platform/log.h"
+#include "platform/unit_job.h"
 
 #define STAGE      "deploy"
 #define TIMEOUT    120
@@ -152,6 +153,7 @@ run_free(struct run *r)
 		return NULL;
 	if (r->type != NULL)
 		r->type->stop(r);
+	unit_job_free(r->unit_job);
 	if (r->end_event != NULL)
 		event_free(r->end_event);
 	target_free(r->target);

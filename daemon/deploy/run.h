@@ -12,6 +12,7 @@
 
 struct event;
 struct event_base;
+struct unit_job;
 
 struct run {
 	struct event_base *base;
@@ -19,6 +20,7 @@ struct run {
 	struct target_config *target;   /* the run's own copy */
 	struct deploy_subject *subject; /* NULL where the type reloads a whole server */
 	void *state;                    /* the type's own */
+	struct unit_job *unit_job;      /* unit.c's */
 
 	/* run.c's */
 	struct event *end_event;

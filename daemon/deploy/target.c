@@ -45,10 +45,12 @@ target_copy(const struct target_config *config)
 	if (copy == NULL)
 		return NULL;
 	copy->type = config->type;
+	copy->action = config->action;
 	copy->signal = config->signal;
 	copy->timeout = config->timeout;
 	if (!copy_text(config->name, &copy->name) ||
 	    !copy_text(config->master_socket, &copy->master_socket) ||
+	    !copy_text(config->unit, &copy->unit) ||
 	    !copy_text(config->pidfile, &copy->pidfile) ||
 	    !copy_text(config->process, &copy->process) ||
 	    !copy_words(&config->test_command, &copy->test_command) ||
@@ -64,6 +66,7 @@ target_free(struct target_config *config)
 		return NULL;
 	free(config->name);
 	free(config->master_socket);
+	free(config->unit);
 	free(config->pidfile);
 	free(config->process);
 	free_words(&config->test_command);

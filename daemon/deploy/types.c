@@ -16,6 +16,7 @@ static const struct deploy_type *const types[] = {
 	[TARGET_NGINX] = &nginx_type,
 	[TARGET_SIGNAL] = &signal_type,
 	[TARGET_EXEC] = &exec_type,
+	[TARGET_SYSTEMD] = &systemd_type,
 };
 
 const struct deploy_type *

@@ -15,6 +15,8 @@ struct run;
 
 struct deploy_type {
 	const char *name;
+	/* What makes its server reload by pidfile, where that is a way; else 0. */
+	int signal;
 	/* It makes a server read all its bundles: one run serves all that was
 	 * collected. Otherwise there is one run for each certificate. */
 	bool whole;
@@ -28,11 +30,15 @@ extern const struct deploy_type haproxy_type;
 extern const struct deploy_type nginx_type;
 extern const struct deploy_type signal_type;
 extern const struct deploy_type exec_type;
+extern const struct deploy_type systemd_type;
 
 const struct deploy_type *types_get(enum target_type type);
 
 /* Sends the signal by the target's pidfile to this program, and ends the run. `first`
  * opens the failure's text: what was tried before, or "". */
 void signal_finish(struct run *r, const char *first, const char *process, int signal);
+/* Asks systemd for the target's unit, and ends the run when that is done; by the
+ * pidfile where systemd can't be asked. */
+void unit_finish(struct run *r, enum unit_action action);
 
 #endif

@@ -279,6 +279,23 @@ certificate_count_due(struct store *s, int64_t now, int64_t *ret)
 }
 
 int
+certificate_count(struct store *s, int64_t *ret_all, int64_t *ret_failing)
+{
+	struct statement *q = store_read(s,
+	    "SELECT count(*), count(*) FILTER (WHERE failures > 0 OR parked)"
+	    " FROM certificates WHERE removed_at = 0");
+	int r;
+
+	r = statement_step(q);
+	if (r < 0)
+		return r;
+	*ret_all = column_integer(q);
+	*ret_failing = column_integer(q);
+	statement_reset(q);
+	return 0;
+}
+
+int
 certificate_next(struct store *s, int64_t after, int64_t *ret_at, char **ret_name,
     enum renew_reason *ret_reason)
 {

@@ -113,6 +113,8 @@ int certificate_walk_specs(struct store *s, enum certificate_origin origin,
  */
 int certificate_due(struct store *s, int64_t now, int64_t *ret_ids, size_t max);
 int certificate_count_due(struct store *s, int64_t now, int64_t *ret);
+/* All that aren't removed; those whose last attempt failed, parked ones included. */
+int certificate_count(struct store *s, int64_t *ret_all, int64_t *ret_failing);
 /* The earliest next_at after `after`; -ENOENT where none. ret_name (may be NULL) is to
  * be freed. */
 int certificate_next(struct store *s, int64_t after, int64_t *ret_at, char **ret_name,

@@ -50,6 +50,17 @@ clock_monotonic_ms(void)
 	return test_clock.frozen ? test_clock.monotonic_ms : read_ms(CLOCK_BOOTTIME);
 }
 
+uint64_t
+clock_monotonic_us(void)
+{
+	struct timespec ts;
+	int r = clock_gettime(CLOCK_MONOTONIC, &ts);
+
+	assert(r == 0);
+	(void)r;
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
 void
 clock_freeze(int64_t seconds)
 {

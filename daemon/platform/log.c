@@ -172,8 +172,9 @@ stderr_is_journal(void)
 static int
 send_entry(int level, const struct log_fields *fields, const char *message)
 {
-	char data[3 + FIELDS_MAX][VALUE_MAX + 32], text[MESSAGE_MAX + 16];
-	struct iovec iov[3 + FIELDS_MAX];
+	char data[4 + FIELDS_MAX][VALUE_MAX + 32], text[MESSAGE_MAX + 16];
+	const char *id = fields != NULL ? log_event_id(fields->event) : NULL;
+	struct iovec iov[4 + FIELDS_MAX];
 	char time[CLOCK_TEXT_SIZE];
 	int n = 0;
 
@@ -185,6 +186,11 @@ send_entry(int level, const struct log_fields *fields, const char *message)
 	snprintf(data[n], sizeof(data[n]), "SYSLOG_IDENTIFIER=renewd");
 	iov[n] = (struct iovec){ data[n], strlen(data[n]) };
 	n++;
+	if (id != NULL) {
+		snprintf(data[n], sizeof(data[n]), "MESSAGE_ID=%s", id);
+		iov[n] = (struct iovec){ data[n], strlen(data[n]) };
+		n++;
+	}
 	for (size_t i = 0; i < FIELDS_MAX; i++) {
 		const char *value = field_text(fields, i, time);
 		struct line l = LINE(data[n]);

@@ -13,8 +13,11 @@
 #include <stdint.h>
 #include <syslog.h>
 
+#include "platform/log_event.h"
+
 /* What a line is about. Unused ones stay NULL or 0. */
 struct log_fields {
+	enum log_event event;    /* MESSAGE_ID */
 	const char *certificate; /* RENEWD_CERTIFICATE */
 	const char *domain;      /* RENEWD_DOMAIN */
 	const char *ca;          /* RENEWD_CA */
@@ -23,6 +26,9 @@ struct log_fields {
 	const char *target;      /* RENEWD_TARGET */
 	int64_t retry_at;        /* RENEWD_RETRY_AT: seconds since 1970 */
 };
+
+/* Fields of a line that is about nothing else. */
+#define LOG_ABOUT(kind) (&(const struct log_fields){ .event = LOG_EVENT_##kind })
 
 /* Lines less urgent than this aren't written. LOG_INFO at start. */
 void log_set_level(int level);

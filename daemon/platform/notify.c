@@ -7,12 +7,14 @@
 #include "platform/notify.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
 
+#include "platform/clock.h"
 #include "scope.h"
 
 #define STATUS_MAX 256
@@ -21,6 +23,33 @@ void
 notify_ready(void)
 {
 	sd_notify(false, "READY=1");
+}
+
+/* The time says which reload this is (sd_notify(3)). */
+void
+notify_reloading(void)
+{
+	sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_monotonic_us());
+}
+
+bool
+notify_wanted(void)
+{
+	return getenv("NOTIFY_SOCKET") != NULL;
+}
+
+uint64_t
+notify_watchdog_interval(void)
+{
+	uint64_t usec;
+
+	return sd_watchdog_enabled(false, &usec) > 0 ? usec : 0;
+}
+
+void
+notify_watchdog(void)
+{
+	sd_notify(false, "WATCHDOG=1");
 }
 
 void

@@ -250,7 +250,8 @@ fail(struct ca *ca, const struct acme_result *failure)
 {
 	if (!same_text(ca->last_logged, failure->detail)) {
 		log_line(LOG_ERR,
-		    &(struct log_fields){ .ca = ca->name,
+		    &(struct log_fields){ .event = LOG_EVENT_CA_FAILED,
+			.ca = ca->name,
 			.problem = failure->type,
 			.retry_at = failure->not_before },
 		    "the CA cannot be used: %s", failure->detail);
@@ -489,7 +490,8 @@ keep_account_url(struct ca *ca)
 	ca->account_url = strdup(url);
 	if (ca->account_url == NULL)
 		return -ENOMEM;
-	log_line(LOG_NOTICE, &(struct log_fields){ .ca = ca->name },
+	log_line(LOG_NOTICE,
+	    &(struct log_fields){ .event = LOG_EVENT_ACCOUNT, .ca = ca->name },
 	    "account registered at the CA");
 	return account_registered(ca->means->store, ca->account, url, ca->contacts,
 	    acme_session_terms_url(ca->session));

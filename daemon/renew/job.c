@@ -21,6 +21,7 @@
 #include "renew/ca.h"
 #include "renew/due.h"
 #include "renew/files.h"
+#include "renew/news.h"
 #include "renew/order.h"
 #include "result.h"
 #include "schedule/wakeup.h"
@@ -122,8 +123,11 @@ describe(struct json_writer *w, const struct acme_result *failure, int64_t now)
 
 /* What is the matter with a whole CA has been said there, once. */
 static int
-log_level(const struct certificate *c, const struct acme_result *failure)
+log_level(
+    const struct certificate *c, const struct acme_result *failure, const char *before)
 {
+	if (news_is_old(before, failure))
+		return LOG_DEBUG;
 	if (strcmp(failure->stage, "directory") == 0 ||
 	    strcmp(failure->stage, "account") == 0)
 		return LOG_INFO;
@@ -136,9 +140,9 @@ note_failure(struct job *j, const char *ca, const struct acme_result *failure)
 	struct certificate *c = j->row;
 	int64_t now = clock_now();
 	struct json_writer *w = json_writer_new();
+	_cleanup_free_ char *before = c->last_error;
 	char at[CLOCK_TEXT_SIZE];
 
-	free(c->last_error);
 	c->last_error = NULL;
 	describe(w, failure, now);
 	if (w != NULL)
@@ -157,8 +161,10 @@ note_failure(struct job *j, const char *ca, const struct acme_result *failure)
 		.ca = ca,
 		.detail = failure->detail,
 		.problem = failure->type });
-	log_line(log_level(c, failure),
-	    &(struct log_fields){ .certificate = c->name,
+	log_line(log_level(c, failure, before),
+	    &(struct log_fields){
+		.event = c->parked ? LOG_EVENT_PARKED : LOG_EVENT_RENEWAL_FAILED,
+		.certificate = c->name,
 		.ca = ca,
 		.problem = failure->type,
 		.retry_at = c->next_attempt },
@@ -227,8 +233,10 @@ try_next_ca(struct job *j, const struct acme_result *failure)
 	if (failure->status != 0 && failure->class == ACME_RETRY &&
 	    j->row->failures < 2)
 		return false;
-	log_line(LOG_WARNING,
-	    &(struct log_fields){ .certificate = j->row->name,
+	/* at the first attempt; the others are no news */
+	log_line(j->row->failures == 0 ? LOG_WARNING : LOG_DEBUG,
+	    &(struct log_fields){ .event = LOG_EVENT_OTHER_CA,
+		.certificate = j->row->name,
 		.ca = j->spec->cas.v[j->ca],
 		.problem = failure->type },
 	    "no certificate from this CA: %s; trying %s", failure->detail,
@@ -350,7 +358,8 @@ not_written(struct job *j, int r)
 		note_text(j, "bundle", "cannot write its files", why);
 	else
 		log_line(LOG_WARNING,
-		    &(struct log_fields){ .certificate = j->row->name },
+		    &(struct log_fields){
+			.event = LOG_EVENT_FILES_FAILED, .certificate = j->row->name },
 		    "cannot write its placeholder: %s", why);
 }
 
@@ -420,7 +429,10 @@ save_deployment(struct job *j, const char *target, const struct acme_result *fai
 		.bundled = j->row->bundled,
 		.state = failure == NULL ? DEPLOYMENT_DEPLOYED : DEPLOYMENT_FAILED,
 		.detail = failure != NULL ? failure->detail : (char *)"" };
-	struct log_fields f = { .certificate = j->row->name, .target = target };
+	struct log_fields f = { .event = failure == NULL ? LOG_EVENT_DEPLOYED
+							 : LOG_EVENT_DEPLOY_FAILED,
+		.certificate = j->row->name,
+		.target = target };
 
 	if (read_deployment(j, target, &rows, &count, &before) == 0 &&
 	    failure != NULL) {

@@ -273,6 +273,7 @@ issued_committed_cb(int r, void *arg)
 		fail_here(o, "store", "cannot store the certificate", r);
 		return;
 	}
+	f.event = LOG_EVENT_ISSUED;
 	log_line(LOG_NOTICE, &f, "certificate issued (%s, %s)",
 	    acme_key_type_name(o->wish.key_type), renew_reason_name(o->wish.reason));
 	succeed(o);

@@ -59,7 +59,7 @@ renewals_stall(struct renewals *r, int error)
 {
 	r->stalled_until = clock_now() + STALL_SECONDS;
 	if (!r->stalled_said)
-		log_line(LOG_CRIT, NULL,
+		log_line(LOG_CRIT, LOG_ABOUT(STORE_FAILED),
 		    "the inventory cannot be written, so nothing is begun until it can: %s",
 		    strerror(-error));
 	r->stalled_said = true;
@@ -280,7 +280,8 @@ static void
 rewrite(struct renewals *r, struct job *j)
 {
 	struct certificate *c = j->row;
-	const struct log_fields f = { .certificate = c->name };
+	struct log_fields f = { .event = LOG_EVENT_FILES_FAILED,
+		.certificate = c->name };
 	char buffer[256];
 	int e;
 
@@ -292,6 +293,7 @@ rewrite(struct renewals *r, struct job *j)
 		c->bundled = NULL;
 		return;
 	}
+	f.event = c->bundled != NULL ? LOG_EVENT_FILES_REPAIRED : LOG_EVENT_PLACEHOLDER;
 	if (c->bundled != NULL)
 		log_line(LOG_WARNING, &f,
 		    "its files were missing or damaged, and are written again");

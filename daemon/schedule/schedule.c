@@ -43,7 +43,7 @@ read_due(struct schedule *s, int64_t now, size_t limit)
 	s->ids = grown;
 	count = certificate_due(s->store, now, s->ids, limit);
 	if (count < 0 && !s->failing)
-		log_line(LOG_ERR, NULL,
+		log_line(LOG_ERR, LOG_ABOUT(STORE_FAILED),
 		    "cannot read the inventory; trying again each minute");
 	s->failing = count < 0;
 	return count;

@@ -315,27 +315,35 @@ static const struct {
 	    F "5: \"domains\" does not belong in [defaults]\n" },
 	{ CA
 	    "[certificate www]\nkey_file = /k.pem\npreferred_chain = X\n[deploy x]\ntype = haproxy\n"
-	    "pidfile = /p\nsocket = /s\nbundle_path = x\nunit = x\nverify = x\nverify_interval = 1m\n"
+	    "pidfile = /p\nsocket = /s\nbundle_path = x\nverify = x\nverify_interval = 1m\n"
 	    "roll_back = yes\ndeploy_window = x\nrequire = no\n",
 	    F "5: \"key_file\" is not supported by this version\n"
 	    F "6: \"preferred_chain\" is not supported by this version\n"
 	    F "10: \"socket\" is not supported by this version\n"
 	    F "11: \"bundle_path\" is not supported by this version\n"
-	    F "12: \"unit\" is not supported by this version\n"
-	    F "13: \"verify\" is not supported by this version\n"
-	    F "14: \"verify_interval\" is not supported by this version\n"
-	    F "15: \"roll_back\" is not supported by this version\n"
-	    F "16: \"deploy_window\" is not supported by this version\n"
-	    F "17: \"require\" is not supported by this version\n" },
+	    F "12: \"verify\" is not supported by this version\n"
+	    F "13: \"verify_interval\" is not supported by this version\n"
+	    F "14: \"roll_back\" is not supported by this version\n"
+	    F "15: \"deploy_window\" is not supported by this version\n"
+	    F "16: \"require\" is not supported by this version\n" },
 	/* [deploy] */
 	{ "[deploy a]\n[deploy b]\ntype = systemd\nunit =\n[deploy c]\ntype = nginy\n",
 	    F "1: [deploy a] needs \"type\"\n"
-	    F "3: type \"systemd\" is not supported by this version\n"
-	    F "6: \"type\" must be one of haproxy, nginx, signal, exec, not \"nginy\"\n" },
+	    F "2: [deploy b] needs \"unit\"\n"
+	    F "6: \"type\" must be one of haproxy, nginx, signal, exec, systemd, not \"nginy\"\n" },
+	{ "[deploy a]\ntype = systemd\nunit = nginx\naction = start\npidfile = /p\n"
+	  "[deploy b]\ntype = nginx\nunit = a/b.service\naction = restart\n"
+	  "[deploy c]\ntype = haproxy\nunit = x@.service\n",
+	    F "3: \"unit\" must be the whole name of a unit such as nginx.service, not \"nginx\"\n"
+	    F "4: \"action\" must be one of reload, restart, reload-or-restart, not \"start\"\n"
+	    F "5: \"pidfile\" does not belong to type \"systemd\"\n"
+	    F "8: \"unit\" must be the whole name of a unit such as nginx.service, not \"a/b.service\"\n"
+	    F "9: \"action\" does not belong to type \"nginx\"\n"
+	    F "12: \"unit\" must be the whole name of a unit such as nginx.service, not \"x@.service\"\n" },
 	{ "[deploy a]\ntype = haproxy\n[deploy b]\ntype = nginx\n[deploy c]\ntype = signal\n"
 	  "[deploy d]\ntype = exec\n",
-	    F "1: [deploy a] needs \"master_socket\" or \"pidfile\"\n"
-	    F "3: [deploy b] needs \"pidfile\"\n"
+	    F "1: [deploy a] needs \"master_socket\", \"unit\" or \"pidfile\"\n"
+	    F "3: [deploy b] needs \"unit\" or \"pidfile\"\n"
 	    F "5: [deploy c] needs \"pidfile\"\n"
 	    F "5: [deploy c] needs \"process\"\n"
 	    F "7: [deploy d] needs \"command\"\n" },
@@ -783,18 +791,19 @@ END_TEST
 /* ---- Printing ----------------------------------------------------------------------
  */
 
-#define EVERYTHING                                                                \
-  "[renewd]\nstate_dir = \"/a b;c\"\nbundle_group = web\n"                        \
-  "[ca own]\ndirectory = https://ca.example/d\naccept_terms = yes\n"              \
-  "proxy = http://user:secret@proxy.example:3128\ncontact = mailto:a@b.example\n" \
-  "[ca zerossl]\naccept_terms = yes\neab_kid = k\neab_hmac_key_file = /h\n"       \
-  "account_key = file:/k\n"                                                       \
-  "[deploy e]\ntype = exec\ncommand = x \"a b\" \"\\\"q\\\"\" c,d\n"              \
-  "[deploy h]\ntype = haproxy\npidfile = /p\nmaster_socket = /s\n"                \
-  "[deploy n]\ntype = nginx\npidfile = /p\n"                                      \
-  "[deploy s]\ntype = signal\npidfile = /p\nprocess = x\nsignal = 40\n"           \
-  "[defaults]\nca = own\ndeploy = e\nrenew_before = 2/7\n"                        \
-  "[certificate a.example]\nca = zerossl own\nprofile = p!\nbundle_mode = 0600\n" \
+#define EVERYTHING                                                                 \
+  "[renewd]\nstate_dir = \"/a b;c\"\nbundle_group = web\n"                         \
+  "[ca own]\ndirectory = https://ca.example/d\naccept_terms = yes\n"               \
+  "proxy = http://user:secret@proxy.example:3128\ncontact = mailto:a@b.example\n"  \
+  "[ca zerossl]\naccept_terms = yes\neab_kid = k\neab_hmac_key_file = /h\n"        \
+  "account_key = file:/k\n"                                                        \
+  "[deploy e]\ntype = exec\ncommand = x \"a b\" \"\\\"q\\\"\" c,d\n"               \
+  "[deploy h]\ntype = haproxy\npidfile = /p\nmaster_socket = /s\n"                 \
+  "[deploy n]\ntype = nginx\npidfile = /p\nunit = nginx.service\n"                 \
+  "[deploy u]\ntype = systemd\nunit = \"a\\\\x2db@c.service\"\naction = Restart\n" \
+  "[deploy s]\ntype = signal\npidfile = /p\nprocess = x\nsignal = 40\n"            \
+  "[defaults]\nca = own\ndeploy = e\nrenew_before = 2/7\n"                         \
+  "[certificate a.example]\nca = zerossl own\nprofile = p!\nbundle_mode = 0600\n"  \
   "[certificate b.example]\ndeploy = h n s\nkeys = rsa-2048\nenabled = no\n"
 
 /* What is printed can be read, and prints the same. */
@@ -820,7 +829,7 @@ START_TEST(round_trip)
 	ck_assert_ptr_nonnull(
 	    strstr(first, "\ncommand = x \"a b\" \"\\\"q\\\"\" \"c,d\"\n"));
 	ck_assert_ptr_nonnull(strstr(first,
-	    "\n[deploy n]\ntype = nginx\npidfile = /p\n"
+	    "\n[deploy n]\ntype = nginx\nunit = nginx.service\npidfile = /p\n"
 	    "test_command =\n\n"));
 	ck_assert_ptr_null(strstr(first, "[ca letsencrypt]"));
 }
@@ -889,7 +898,7 @@ START_TEST(example_uncommented)
 	uncomment(text);
 	c = load(text);
 	ck_assert_uint_eq(c->certificate_count, 1);
-	ck_assert_uint_eq(c->target_count, 4);
+	ck_assert_uint_eq(c->target_count, 5);
 	for (size_t i = 0; i < SECTION_KINDS; i++) {
 		const struct schema_section *s = &schema_sections[i];
 

@@ -244,9 +244,10 @@ journal_socket(void)
 
 START_TEST(journal_gets_native_entries)
 {
-	const struct log_fields fields = {
-		.certificate = "www", .problem = "a\nPRIORITY=0", .retry_at = NOON
-	};
+	const struct log_fields fields = { .event = LOG_EVENT_ISSUED,
+		.certificate = "www",
+		.problem = "a\nPRIORITY=0",
+		.retry_at = NOON };
 	char entry[4096], text[64];
 	int fd, journal;
 	ssize_t n;
@@ -265,11 +266,28 @@ START_TEST(journal_gets_native_entries)
 	entry[n] = '\0';
 	ck_assert_str_eq(entry,
 	    "MESSAGE=issued by pebble\nPRIORITY=5\nSYSLOG_IDENTIFIER=renewd\n"
+	    "MESSAGE_ID=5d66fb51d940450aa1dadb722d96dad8\n"
 	    "RENEWD_CERTIFICATE=www\nRENEWD_PROBLEM=a\\nPRIORITY=0\n"
 	    "RENEWD_RETRY_AT=2026-11-23T05:00:00Z\n");
 }
 END_TEST
 
+START_TEST(events_have_ids_of_their_own)
+{
+	ck_assert_ptr_null(log_event_id(LOG_EVENT_NONE));
+	for (enum log_event i = LOG_EVENT_NONE + 1; i < LOG_EVENTS; i++) {
+		const char *id = log_event_id(i);
+
+		ck_assert_ptr_nonnull(id);
+		ck_assert_uint_eq(strlen(id), 32);
+		ck_assert_uint_eq(strspn(id, "0123456789abcdef"), 32);
+		for (enum log_event j = LOG_EVENT_NONE + 1; j < i; j++)
+			ck_assert_str_ne(log_event_id(j), id);
+	}
+}
+END_TEST
+
 SUITE("log", text_has_time_level_and_fields, all_fields_in_order, level_holds_back,
     control_characters_are_escaped, long_lines_are_cut_not_broken, errno_survives,
-    another_journal_stream_means_text, journal_gets_native_entries)
+    another_journal_stream_means_text, journal_gets_native_entries,
+    events_have_ids_of_their_own)
