@@ -3,9 +3,7 @@
  *
  * It knows options and usage; what verbs do is in verbs.c and renew.c.
  */
-#ifdef HAVE_CONFIG_H
-#  include "autoconf.h"
-#endif
+#include "autoconf.h"
 
 #include <errno.h>
 #include <getopt.h>
