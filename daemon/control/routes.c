@@ -17,14 +17,26 @@
 static const struct route routes[] = {
 	{ EVHTTP_REQ_GET, "/healthz", ROUTE_LOOK, status_health,
 	    "200 while the scheduler ticks, else 503" },
+	{ EVHTTP_REQ_POST, "/v1/reload", ROUTE_CHANGE, reload_run,
+	    "read the configuration again: all of it, or nothing where it is bad" },
 	{ EVHTTP_REQ_GET, "/v1/status", ROUTE_LOOK, status_show,
 	    "the daemon: counts, jobs, CAs, what comes next" },
 	{ EVHTTP_REQ_GET, "/v1/certificates", ROUTE_LOOK, certificates_list,
 	    "all certificates, by name" },
 	{ EVHTTP_REQ_GET, "/v1/certificates/NAME", ROUTE_LOOK, certificates_show,
 	    "one certificate" },
+	{ EVHTTP_REQ_PUT, "/v1/certificates/NAME", ROUTE_CHANGE, edit_put,
+	    "add it, or change it: keys of the configuration, unless it is there" },
+	{ EVHTTP_REQ_DELETE, "/v1/certificates/NAME", ROUTE_CHANGE, edit_delete,
+	    "renew it no more; purge=1: its files and keys go at once" },
 	{ EVHTTP_REQ_POST, "/v1/certificates/NAME/renew", ROUTE_CHANGE,
 	    certificates_renew, "renew it now where due, or always with force" },
+	{ EVHTTP_REQ_POST, "/v1/certificates/NAME/deploy", ROUTE_CHANGE,
+	    certificates_deploy, "tell all its deploy targets again" },
+	{ EVHTTP_REQ_POST, "/v1/certificates/NAME/pause", ROUTE_CHANGE,
+	    certificates_pause, "order nothing for it until it is resumed" },
+	{ EVHTTP_REQ_POST, "/v1/certificates/NAME/resume", ROUTE_CHANGE,
+	    certificates_resume, "end a pause" },
 };
 
 static const struct {

@@ -9,6 +9,8 @@
 #include "buffer.h"
 #include "schedule/wakeup.h"
 
+#define KEEP_SECONDS (INT64_C(14) * 24 * 3600)
+
 const struct issued *
 due_find(const struct issued *rows, size_t count, enum acme_key_type key_type)
 {
@@ -154,6 +156,17 @@ due_bundle(const struct certificate_spec *spec, const struct issued *rows, size_
 		    (unsigned)spec->bundle_mode,
 		    spec->bundle_group != NULL ? spec->bundle_group : "");
 	return buffer_steal(&text, &wanted, NULL) == 0 ? wanted : NULL;
+}
+
+int64_t
+due_forget(const struct certificate *c, const struct issued *rows, size_t count)
+{
+	int64_t end = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (rows[i].not_after > end)
+			end = rows[i].not_after;
+	return (end != 0 ? end : c->removed_at) + KEEP_SECONDS;
 }
 
 static int64_t

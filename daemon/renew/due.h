@@ -35,6 +35,10 @@ int64_t due_life(const struct issued *rows, size_t count);
  * memory. Empty: nothing to write. */
 char *due_bundle(
     const struct certificate_spec *spec, const struct issued *rows, size_t count);
+/* When one that was removed may be forgotten: servers may be using its files until some
+ * time after it has expired. */
+int64_t due_forget(
+    const struct certificate *c, const struct issued *rows, size_t count);
 /* When the scheduler looks next, after an attempt; 0: never by itself. */
 int64_t due_next(const struct certificate *c, const struct certificate_spec *spec,
     const struct deployment *deployments, size_t deployment_count, int64_t now);

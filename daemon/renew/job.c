@@ -503,6 +503,18 @@ plan(struct job *j)
 		c->forced = 0;
 }
 
+void
+job_drop(struct job *j)
+{
+	struct renewals *r = j->renewals;
+
+	if (j->ordering)
+		r->ordering--;
+	TAILQ_REMOVE(&r->jobs, j, entry);
+	job_free(j);
+	renewals_ended(r);
+}
+
 /* Nothing is left to do now: when is the next time? */
 static void
 finish(struct job *j)
@@ -514,11 +526,13 @@ finish(struct job *j)
 	plan(j);
 	(void)deployment_list(r->means.store, j->row->id, &rows, &count);
 	j->row->next_at = due_next(j->row, j->spec, rows, count, clock_now());
+	if (j->stale) {
+		j->row->parked = false; /* it was, by what isn't wanted any more */
+		j->row->next_at = clock_now();
+	}
 	deployment_free_all(rows, count);
 	(void)certificate_save(r->means.store, j->row);
-	TAILQ_REMOVE(&r->jobs, j, entry);
-	job_free(j);
-	renewals_ended(r);
+	job_drop(j);
 }
 
 void

@@ -33,6 +33,7 @@ struct job {
 	struct issued *issued;
 	size_t issued_count;
 	bool ordering; /* counted in renewals->ordering */
+	bool stale;    /* what is wanted has changed meanwhile: looked at again after */
 	bool tried;    /* an order of this attempt has failed: no more of them */
 	size_t ca;     /* index into spec->cas */
 	struct order *order;
@@ -53,6 +54,11 @@ bool job_wants_order(const struct job *j);
 /* Goes as far as it can; the job may be freed when this returns. */
 void job_step(struct job *j);
 
+/* Ends it halfway; what it reached is in the inventory. */
+void job_drop(struct job *j);
+
+/* The one at work on this certificate, or NULL. */
+struct job *renewals_job(const struct renewals *r, int64_t certificate);
 struct ca *renewals_ca(const struct renewals *r, const char *name);
 /* The job is over and gone: there is room. */
 void renewals_ended(struct renewals *r);
