@@ -26,6 +26,7 @@ struct schedule {
 	void *arg;
 	int64_t last_tick;
 	bool failing; /* said once */
+	bool poked;   /* since the last tick began */
 	int64_t *ids;
 };
 
@@ -73,7 +74,11 @@ sleep_until_next(struct schedule *s, int64_t now)
 	struct timeval delay = { .tv_sec = TICK_SECONDS };
 	int64_t at;
 
-	if (certificate_next(s->store, now, &at, NULL, NULL) == 0 &&
+	/* what was handed over may have ended at once, and others had no room till then
+	 */
+	if (s->poked)
+		delay.tv_sec = 0;
+	else if (certificate_next(s->store, now, &at, NULL, NULL) == 0 &&
 	    at - now < TICK_SECONDS)
 		delay.tv_sec = at - now;
 	event_add(s->timer, &delay);
@@ -88,6 +93,7 @@ tick_cb(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	s->last_tick = now;
+	s->poked = false;
 	hand_over(s, now);
 	sleep_until_next(s, now);
 }
@@ -134,6 +140,7 @@ schedule_poke(struct schedule *s)
 {
 	static const struct timeval now = { 0 };
 
+	s->poked = true;
 	if (s->due_cb != NULL)
 		event_add(s->timer, &now);
 }
