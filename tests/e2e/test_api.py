@@ -152,3 +152,35 @@ def test_large_bodies(renewd: Renewd, size: int) -> None:
     except (BrokenPipeError, ConnectionResetError):
         pass  # it had answered, and hung up
     assert renewd.get("/v1/status")["pid"] == renewd.pid
+
+
+def names(renewd: Renewd, query: str) -> list[str]:
+    return [c["name"] for c in renewd.get(f"/v1/certificates?{query}")["certificates"]]
+
+
+def test_filters(renewd: Renewd) -> None:
+    renewd.add_certificate("valid.example.test", domains=["valid.example.test", "Aux.Example.Test"])
+    for number in range(450):
+        renewd.add_certificate(f"new{number:03}.example.test", enabled="no")
+    renewd.start()
+    renewd.wait_state("valid.example.test")
+    assert names(renewd, "state=valid") == ["valid.example.test"]
+    assert len(names(renewd, "state=new")) == 450
+    assert names(renewd, "state=expired") == []
+    assert names(renewd, "q=AUX.example") == ["valid.example.test"]
+    assert names(renewd, "q=new44&limit=3") == [f"new44{n}.example.test" for n in range(3)]
+    assert names(renewd, "health=ok") == ["valid.example.test"]
+    assert names(renewd, "ca=nobody") == []
+    assert len(names(renewd, "ca=Pebble")) == 451
+    assert names(renewd, "expires_within=1h") == []
+    assert names(renewd, "expires_within=9999w") == ["valid.example.test"]
+    # pages end where nothing more matches
+    page = renewd.get("/v1/certificates?q=new44&limit=10")
+    assert len(page["certificates"]) == 10 and page["next"] is None
+    page = renewd.get("/v1/certificates?state=new&limit=440")
+    assert page["next"] == "new439.example.test"
+    page = renewd.get(f"/v1/certificates?state=new&limit=440&after={page['next']}")
+    assert len(page["certificates"]) == 10 and page["next"] is None
+    for query in ("state=good", "health=1", "expires_within=1/3", "expires_within=x", "limit=0",
+                  "sort=name"):
+        assert fields(renewd.api("GET", f"/v1/certificates?{query}")), query
