@@ -17,12 +17,14 @@
 
 #include "control/control.h"
 
+struct events;
 struct json;
 struct json_writer;
 
 /* What handlers work with; outlives every request. */
 struct service {
 	struct control_means means;
+	struct events *events;
 	const struct config *config; /* changes when the configuration is read again */
 	int64_t since;               /* when the daemon was started */
 };

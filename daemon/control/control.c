@@ -23,6 +23,7 @@
 #include "control/admission.h"
 #include "control/call.h"
 #include "control/endpoint.h"
+#include "control/events.h"
 #include "control/peer.h"
 #include "control/problem.h"
 #include "control/routes.h"
@@ -288,6 +289,8 @@ start(struct control *c)
 	int r;
 
 	r = admission_new(&c->groups, &c->admission);
+	if (r == 0)
+		r = events_new(base, c->service.means.store, &c->service.events);
 	if (r < 0)
 		return r;
 	c->resume = evtimer_new(base, resume_cb, c);
@@ -333,6 +336,7 @@ control_free(struct control *c)
 	close_door(c, &c->door);
 	if (c->http != NULL)
 		evhttp_free(c->http); /* answers under way end by their closed_cb */
+	events_free(c->service.events);
 	admission_free(c->admission);
 	if (c->resume != NULL)
 		event_free(c->resume);

@@ -236,28 +236,13 @@ put(struct call *call, const struct json *body, struct certificate *c)
 		named_reply_saved(call, status);
 }
 
-/* The row, also of one that was removed; *ret is NULL where there is none. */
-static int
-find_any(struct call *call, struct certificate **ret)
-{
-	int r = certificate_get(call->service->means.store, call->name, ret);
-
-	if (r == -ENOENT) {
-		*ret = NULL;
-		return 0;
-	}
-	if (r < 0)
-		named_refuse(call, 500, "the inventory cannot be read");
-	return r;
-}
-
 void
 edit_put(struct call *call)
 {
 	_cleanup_(certificate_freep) struct certificate *c = NULL;
 	_cleanup_(json_freep) struct json *body = NULL;
 
-	if (call_body(call, &body) < 0 || find_any(call, &c) < 0 ||
+	if (call_body(call, &body) < 0 || named_find_any(call, &c) < 0 ||
 	    is_configured(call, c))
 		return;
 	put(call, body, c);
@@ -265,28 +250,14 @@ edit_put(struct call *call)
 
 /* ---- DELETE ---- */
 
-/* "1" or nothing; anything else is answered. */
-static int
-read_flag(struct call *call, const char *name, bool *ret)
-{
-	const char *text = call_parameter(call, name);
-
-	if (text != NULL && strcmp(text, "0") != 0 && strcmp(text, "1") != 0) {
-		named_refuse_field(call, name, "must be 0 or 1");
-		return -EINVAL;
-	}
-	*ret = text != NULL && *text == '1';
-	return 0;
-}
-
 static int
 read_flags(struct call *call, bool *ret_purge)
 {
 	bool revoke;
 
 	if (call_unknown_parameter(call, "purge revoke") ||
-	    read_flag(call, "purge", ret_purge) < 0 ||
-	    read_flag(call, "revoke", &revoke) < 0)
+	    named_flag(call, "purge", ret_purge) < 0 ||
+	    named_flag(call, "revoke", &revoke) < 0)
 		return -EINVAL;
 	if (revoke) {
 		named_refuse_field(
@@ -333,7 +304,7 @@ edit_delete(struct call *call)
 	_cleanup_(certificate_freep) struct certificate *c = NULL;
 	bool with_files;
 
-	if (read_flags(call, &with_files) < 0 || find_any(call, &c) < 0 ||
+	if (read_flags(call, &with_files) < 0 || named_find_any(call, &c) < 0 ||
 	    is_configured(call, c))
 		return;
 	if (c == NULL || (c->removed_at != 0 && !with_files))

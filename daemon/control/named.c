@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "control/facts.h"
 #include "control/problem.h"
@@ -62,6 +63,33 @@ named_find(struct call *call, struct certificate **ret)
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(c);
+	return 0;
+}
+
+int
+named_find_any(struct call *call, struct certificate **ret)
+{
+	int r = certificate_get(call->service->means.store, call->name, ret);
+
+	if (r == -ENOENT) {
+		*ret = NULL;
+		return 0;
+	}
+	if (r < 0)
+		named_refuse(call, 500, "the inventory cannot be read");
+	return r;
+}
+
+int
+named_flag(struct call *call, const char *name, bool *ret)
+{
+	const char *text = call_parameter(call, name);
+
+	if (text != NULL && strcmp(text, "0") != 0 && strcmp(text, "1") != 0) {
+		named_refuse_field(call, name, "must be 0 or 1");
+		return -EINVAL;
+	}
+	*ret = text != NULL && *text == '1';
 	return 0;
 }
 

@@ -11,6 +11,11 @@
 
 /* Its row; negative: there is none, and that was answered. */
 int named_find(struct call *call, struct certificate **ret);
+/* The same, also of one that was removed; *ret is NULL where there is none. Negative:
+ * it can't be read, and that was answered. */
+int named_find_any(struct call *call, struct certificate **ret);
+/* A parameter that is "1" or "0" or not there; anything else is answered. */
+int named_flag(struct call *call, const char *name, bool *ret);
 /* The object of the API into w. */
 int named_write(
     struct json_writer *w, const struct service *s, const struct certificate *c);

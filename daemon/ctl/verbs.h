@@ -101,5 +101,10 @@ int verb_pause(const struct ctl *ctl);
 int verb_resume(const struct ctl *ctl);
 int verb_deploy(const struct ctl *ctl);
 int verb_reload(const struct ctl *ctl);
+/* In streams.c. */
+int verb_events(const struct ctl *ctl);
+int verb_history(const struct ctl *ctl);
+int verb_bundle(const struct ctl *ctl);
+int verb_accounts(const struct ctl *ctl);
 
 #endif
