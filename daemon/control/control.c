@@ -34,6 +34,7 @@
 #define HEADERS_MAX    (16 * 1024)
 #define BODY_MAX       (1024 * 1024)
 #define IDLE_TIMEOUT_S 60
+#define CLIENTS_MAX    256
 #define PAUSE_MS       100 /* where no more descriptors are to be had */
 
 /* evhttp refuses by itself, and in HTML, what is over its own limits; the room between
@@ -288,7 +289,10 @@ start(struct control *c)
 	struct event_base *base = c->service.means.base;
 	int r;
 
-	r = admission_new(&c->groups, &c->admission);
+	r = admission_new(base, &c->groups,
+	    &(struct admission_limits){
+		.clients = CLIENTS_MAX, .unread = HARD_BODY_MAX + HEADERS_MAX },
+	    &c->admission);
 	if (r == 0)
 		r = events_new(base, c->service.means.store, &c->service.events);
 	if (r < 0)

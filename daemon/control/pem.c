@@ -61,9 +61,10 @@ compose(const struct issued *row, char **ret, size_t *ret_len)
 	int r;
 
 	r = acme_key_from_der(row->key.data, row->key.len, &key);
-	if (r == 0)
-		r = acme_key_to_pem(key, &pem);
 	if (r < 0)
+		return r;
+	r = acme_key_to_pem(key, &pem);
+	if (r < 0 || pem == NULL)
 		return r;
 	pair.key_pem = pem;
 	r = bundle_haproxy_pem(&pair, ret, ret_len);
