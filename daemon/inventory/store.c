@@ -51,6 +51,8 @@ struct store {
 	size_t running_count;
 	void (*failure_cb)(int error, void *arg);
 	void *failure_arg;
+	void (*commit_cb)(void *arg);
+	void *commit_arg;
 	struct statement statements[STATEMENTS_MAX];
 	size_t statement_count;
 };
@@ -315,10 +317,13 @@ commit(struct store *s)
 int
 store_flush(struct store *s)
 {
+	bool wrote = s->in_transaction;
 	int r = commit(s);
 
 	if (r < 0)
 		tell_failure(s, r);
+	if (r == 0 && wrote && s->commit_cb != NULL)
+		s->commit_cb(s->commit_arg);
 	/* those who come while these run wait for the next commit */
 	s->running = s->waiters;
 	s->running_count = s->waiter_count;
@@ -335,10 +340,25 @@ store_flush(struct store *s)
 }
 
 void
+store_roll_back(struct store *s)
+{
+	if (s->in_transaction)
+		s->failed = -ECANCELED;
+	(void)store_flush(s);
+}
+
+void
 store_on_failure(struct store *s, void (*cb)(int error, void *arg), void *arg)
 {
 	s->failure_cb = cb;
 	s->failure_arg = arg;
+}
+
+void
+store_on_commit(struct store *s, void (*cb)(void *arg), void *arg)
+{
+	s->commit_cb = cb;
+	s->commit_arg = arg;
 }
 
 static void

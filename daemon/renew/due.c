@@ -7,9 +7,11 @@
 #include <string.h>
 
 #include "buffer.h"
+#include "json.h"
 #include "schedule/wakeup.h"
 
-#define SOON 60 /* seconds */
+#define SOON         60 /* seconds */
+#define KEEP_SECONDS (INT64_C(14) * 24 * 3600)
 
 const struct issued *
 due_find(const struct issued *rows, size_t count, enum acme_key_type key_type)
@@ -184,6 +186,17 @@ due_bundle(const struct certificate_spec *spec, const struct issued *rows, size_
 	return buffer_steal(&text, &wanted, NULL) == 0 ? wanted : NULL;
 }
 
+int64_t
+due_forget(const struct certificate *c, const struct issued *rows, size_t count)
+{
+	int64_t end = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (rows[i].not_after > end)
+			end = rows[i].not_after;
+	return (end != 0 ? end : c->removed_at) + KEEP_SECONDS;
+}
+
 static int64_t
 earlier(int64_t a, int64_t b)
 {
@@ -244,4 +257,21 @@ due_next(const struct certificate *c, const struct certificate_spec *spec,
 			now));
 	/* whatever the facts say, never at once again */
 	return at != 0 && at <= now ? now + SOON : at;
+}
+
+bool
+due_error_is(const struct certificate *c, const char *member, const char *text)
+{
+	struct json *error = NULL;
+	const char *is;
+	bool same;
+
+	if (c->last_error == NULL ||
+	    json_parse(
+		c->last_error, strlen(c->last_error), &json_limits_acme, &error) < 0)
+		return false;
+	is = json_string(json_get(error, member));
+	same = is != NULL && strcmp(is, text) == 0;
+	json_free(error);
+	return same;
 }

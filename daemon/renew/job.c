@@ -627,6 +627,18 @@ heed_others(struct job *j)
 	j->row->paused = now->paused;
 }
 
+void
+job_drop(struct job *j)
+{
+	struct renewals *r = j->renewals;
+
+	if (j->ordering)
+		r->ordering--;
+	TAILQ_REMOVE(&r->jobs, j, entry);
+	job_free(j);
+	renewals_ended(r);
+}
+
 /* Nothing is left to do now: when is the next time? */
 static void
 finish(struct job *j)
@@ -648,12 +660,14 @@ finish(struct job *j)
 		j->row->next_at = now + FILES_SECONDS;
 	deployment_free_all(rows, count);
 	heed_others(j);
+	if (j->stale) {
+		j->row->parked = false; /* it was, by what isn't wanted any more */
+		j->row->next_at = clock_now();
+	}
 	e = certificate_save(r->means.store, j->row);
 	if (e < 0)
 		renewals_stall(r, e);
-	TAILQ_REMOVE(&r->jobs, j, entry);
-	job_free(j);
-	renewals_ended(r);
+	job_drop(j);
 }
 
 void

@@ -37,6 +37,7 @@ struct job {
 	bool ordering;              /* counted in renewals->ordering */
 	enum acme_key_type ordered; /* last */
 	bool again;                 /* somebody wants another renewal after this */
+	bool stale;          /* what is wanted has changed: looked at again after */
 	bool tried;          /* an order of this attempt has failed: no more of them */
 	bool unwritten;      /* its files could not be written in this attempt */
 	unsigned generation; /* of the configuration that it was loaded by */
@@ -61,6 +62,11 @@ bool job_wants_deploy(const struct job *j);
 /* Goes as far as it can; the job may be freed when this returns. */
 void job_step(struct job *j);
 
+/* Ends it halfway; what it reached is in the inventory. */
+void job_drop(struct job *j);
+
+/* The one at work on this certificate, or NULL. */
+struct job *renewals_job(const struct renewals *r, int64_t certificate);
 struct ca *renewals_ca(const struct renewals *r, const char *name);
 /* The inventory can't be written: nothing is begun for a while. Said once. */
 void renewals_stall(struct renewals *r, int error);

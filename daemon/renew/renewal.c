@@ -10,7 +10,6 @@
 
 #include "deploy/deploy.h"
 #include "inventory/store.h"
-#include "json.h"
 #include "platform/clock.h"
 #include "platform/log.h"
 #include "renew/ca.h"
@@ -18,6 +17,7 @@
 #include "renew/files.h"
 #include "renew/job.h"
 #include "renew/order.h"
+#include "renew/removal.h"
 #include "schedule/schedule.h"
 
 #define STALL_SECONDS 60
@@ -26,8 +26,8 @@ DEFINE_CLEANUP(struct renewals, renewals_free)
 
 /* ---- jobs ---- */
 
-static struct job *
-find_job(const struct renewals *r, int64_t certificate)
+struct job *
+renewals_job(const struct renewals *r, int64_t certificate)
 {
 	struct job *j;
 
@@ -118,7 +118,8 @@ renewals_ended(struct renewals *r)
 	schedule_poke(r->means.schedule);
 }
 
-/* A certificate whose text can't be read any more, as after its CA left the file. */
+/* One that was removed, or whose text can't be read any more, as after its CA left the
+ * file. */
 static void
 cannot_load(struct renewals *r, int64_t certificate, int error)
 {
@@ -126,6 +127,10 @@ cannot_load(struct renewals *r, int64_t certificate, int error)
 
 	if (certificate_get_id(r->means.store, certificate, &c) < 0)
 		return;
+	if (c->removed_at != 0) {
+		removal_look(r, c);
+		return;
+	}
 	c->next_at = 0;
 	if (error != -ENOENT) {
 		c->next_at = clock_now() + 3600;
@@ -144,7 +149,7 @@ renewals_due(struct renewals *r, int64_t certificate)
 
 	if (r->stalled_until > clock_now())
 		return false;
-	if (find_job(r, certificate) != NULL)
+	if (renewals_job(r, certificate) != NULL)
 		return true;
 	e = job_load(r, certificate, &loaded);
 	if (e < 0) {
@@ -186,7 +191,7 @@ renewals_jobs(const struct renewals *r, size_t *ret_active, size_t *ret_queued)
 enum renewal_activity
 renewals_activity(const struct renewals *r, int64_t certificate)
 {
-	const struct job *j = find_job(r, certificate);
+	const struct job *j = renewals_job(r, certificate);
 
 	if (j == NULL)
 		return RENEWAL_NONE;
@@ -223,6 +228,7 @@ renewals_configure(
 	struct ca **cas = calloc(config->ca_count + 1, sizeof(*cas));
 	size_t count = 0;
 	int e = cas != NULL ? 0 : -ENOMEM;
+	struct job *j;
 
 	for (size_t i = 0; i < config->ca_count && e == 0; i++) {
 		e = keep_or_make(r, &config->cas[i], &cas[count]);
@@ -233,6 +239,8 @@ renewals_configure(
 		free_cas(cas, count);
 		return e;
 	}
+	TAILQ_FOREACH (j, &r->jobs, entry)
+		j->stale = true;
 	free_cas(r->cas, r->ca_count);
 	r->cas = cas;
 	r->ca_count = count;
@@ -316,23 +324,6 @@ needs_files(const struct renewals *r, const struct job *j)
 	    !files_intact(r->bundles, j->spec, j->issued, j->issued_count);
 }
 
-static bool
-failed_at(const struct certificate *c, const char *stage)
-{
-	struct json *error = NULL;
-	const char *text;
-	bool same;
-
-	if (c->last_error == NULL ||
-	    json_parse(
-		c->last_error, strlen(c->last_error), &json_limits_acme, &error) < 0)
-		return false;
-	text = json_string(json_get(error, "stage"));
-	same = text != NULL && strcmp(text, stage) == 0;
-	json_free(error);
-	return same;
-}
-
 /* One that is never looked at, though nothing says so any more; or that was parked for
  * what its CA's section said, which may be another now. */
 static bool
@@ -342,7 +333,7 @@ revive(struct job *j)
 
 	if (c->paused || !j->spec->enabled)
 		return false;
-	if (c->parked && failed_at(c, "account"))
+	if (c->parked && due_error_is(c, "stage", "account"))
 		c->parked = false;
 	return c->next_at == 0 && !c->parked;
 }
@@ -386,105 +377,19 @@ renewals_repair(struct renewals *r)
 	return e;
 }
 
-/* ---- requests ---- */
-
-/* The CA, not renewd, has said when: nobody gets past that. */
-static bool
-told_to_wait(const struct certificate *c, int64_t now)
+int
+renewals_repair_one(struct renewals *r, const char *name)
 {
-	struct json *error = NULL;
-	const char *class;
-	bool told;
-
-	if (c->next_attempt <= now || c->last_error == NULL ||
-	    json_parse(
-		c->last_error, strlen(c->last_error), &json_limits_acme, &error) < 0)
-		return false;
-	class = json_string(json_get(error, "class"));
-	told = class != NULL && strcmp(class, acme_class_name(ACME_LATER)) == 0;
-	json_free(error);
-	return told;
-}
-
-static int64_t
-last_id(const struct job *j)
-{
-	int64_t id = 0;
-
-	for (size_t i = 0; i < j->issued_count; i++)
-		if (j->issued[i].id > id)
-			id = j->issued[i].id;
-	return id;
-}
-
-/* The scheduler hands it in at its next look. */
-static int
-look_now(struct renewals *r, struct certificate *c)
-{
+	_cleanup_(certificate_freep) struct certificate *c = NULL;
 	int e;
 
-	c->next_at = clock_now();
-	e = certificate_save(r->means.store, c);
-	if (e == 0) {
-		r->stalled_until = 0; /* it can be written again */
-		schedule_poke(r->means.schedule);
-	}
+	e = certificate_get(r->means.store, name, &c);
+	if (e == 0 && renewals_job(r, c->id) == NULL)
+		repair_one(r, c->id);
 	return e;
 }
 
-/* One that is at the CA is what was asked for. One that deploys what it has got is done
- * with that first, and comes again: the wish is noted in its row. */
-static int
-ask_running(struct job *j, bool force, enum renewal_answer *ret)
-{
-	*ret = RENEWAL_RUNNING;
-	if (!force || j->ordering || j->issued_count == 0)
-		return 0;
-	j->again = true;
-	j->row->forced = last_id(j);
-	j->row->parked = false;
-	j->row->next_attempt = 0;
-	return certificate_save(j->renewals->means.store, j->row);
-}
-
-int
-renewals_ask(
-    struct renewals *r, struct certificate *c, bool force, enum renewal_answer *ret)
-{
-	_cleanup_(job_freep) struct job *j = NULL;
-	struct job *running = find_job(r, c->id);
-	int64_t now = clock_now();
-	bool due;
-	int e;
-
-	e = job_load(r, c->id, &j);
-	if (e < 0)
-		return e;
-	due = due_any(j->row, j->spec, j->names, j->issued, j->issued_count, now) !=
-	    RENEW_NONE;
-	if (j->row->paused || !j->spec->enabled) {
-		*ret = RENEWAL_PAUSED;
-		return 0;
-	}
-	if (running != NULL)
-		return ask_running(running, force, ret);
-	if (!due && !force) {
-		*ret = RENEWAL_NOT_DUE;
-		if (!files_intact(r->bundles, j->spec, j->issued, j->issued_count))
-			return look_now(r, j->row);
-		return 0;
-	}
-	if (told_to_wait(j->row, now)) {
-		*ret = RENEWAL_NOT_ALLOWED;
-		return 0;
-	}
-	if (force && j->issued_count > 0)
-		j->row->forced = last_id(j);
-	j->row->parked = false;
-	j->row->next_attempt = 0;
-	*ret = RENEWAL_STARTED;
-	return look_now(r, j->row);
-}
+/* ---- status ---- */
 
 void
 renewals_walk_cas(const struct renewals *r,

@@ -393,7 +393,7 @@ static const struct {
 	    "_wild/a" },
 	{ EVHTTP_REQ_POST, "/v1/certificates/renew/renew", 0,
 	    "/v1/certificates/NAME/renew", "renew" },
-	{ EVHTTP_REQ_POST, "/v1/certificates/a", -EPERM, "GET", NULL },
+	{ EVHTTP_REQ_POST, "/v1/certificates/a", -EPERM, "GET, PUT, DELETE", NULL },
 	{ EVHTTP_REQ_GET, "/v1/certificates/a/renew", -EPERM, "POST", NULL },
 	{ EVHTTP_REQ_HEAD, "/v1/status", -EPERM, "GET", NULL },
 	{ EVHTTP_REQ_GET, "/v1/certificates/", -ENOENT, NULL, NULL },
