@@ -18,6 +18,7 @@
 #include "challenge/responder.h"
 #include "config/config.h"
 #include "control/control.h"
+#include "control/reload.h"
 #include "deploy/deploy.h"
 #include "inventory/store.h"
 #include "platform/clock.h"
@@ -52,6 +53,8 @@ struct daemon {
 
 /* ---- what it means to start ---- */
 
+static int reload(struct reload *ret, void *arg);
+
 /* Each says its own error: one line, with what it was about. */
 static int
 complain(const char *what, const char *subject, int r)
@@ -76,18 +79,6 @@ open_store(struct daemon *d)
 		log_line(LOG_ERR, LOG_ABOUT(START_FAILED), "%s",
 		    why != NULL ? why : strerror(-r));
 	return r;
-}
-
-static int
-open_bundles(struct daemon *d)
-{
-	const char *dir = d->config->renewd.bundle_dir;
-	int r;
-
-	r = bundles_open(dir, &d->bundles);
-	if (r < 0)
-		return complain("cannot use the bundle directory", dir, r);
-	return 0;
 }
 
 static int
@@ -118,7 +109,9 @@ open_modules(struct daemon *d)
 				    .store = d->store,
 				    .renewals = d->renewals,
 				    .schedule = d->schedule,
-				    .responder = d->responder },
+				    .responder = d->responder,
+				    .reload = reload,
+				    .reload_arg = d },
 		    &d->control);
 	if (r == 0)
 		r = watch_new(&(struct watch_means){ .base = d->base,
@@ -131,51 +124,82 @@ open_modules(struct daemon *d)
 	return 0;
 }
 
-/* The configuration goes to everybody who works by it. */
+/* ---- a configuration is taken over ---- */
+
+/* All that can be refused, before anything changes for anybody. */
 static int
-configure(struct daemon *d)
+prepare(struct daemon *d, const struct config *config, struct bundles **ret)
 {
-	struct sync_counts counts;
+	const char *dir = config->renewd.bundle_dir;
+	struct bundles *bundles = d->bundles;
 	int r;
 
-	log_set_level(d->config->renewd.log_level);
-	r = sync_certificates(d->store, d->config, clock_now(), &counts);
-	if (r == 0)
-		r = store_flush(d->store);
-	if (r < 0)
+	if (bundles == NULL || strcmp(d->config->renewd.bundle_dir, dir) != 0) {
+		r = bundles_open(dir, &bundles);
+		if (r < 0)
+			return complain("cannot use the bundle directory", dir, r);
+	}
+	r = control_prepare(d->control, config);
+	if (r < 0) {
+		if (bundles != d->bundles)
+			bundles_close(bundles);
 		return complain(
-		    "cannot write the inventory in", d->config->renewd.state_dir, r);
-	r = deploy_configure(d->deploy, d->config);
-	if (r == 0)
-		r = renewals_configure(d->renewals, d->config, d->bundles);
-	if (r < 0)
-		return complain("cannot take over", "the configuration", r);
+		    "cannot open the control socket", config->control.socket, r);
+	}
+	*ret = bundles;
 	return 0;
 }
 
-/* Challenges and files first: whoever asks from now on gets the right answer. */
 static int
-open_listeners(struct daemon *d)
+write_inventory(struct daemon *d, const struct config *config, struct reload *ret)
+{
+	int r;
+
+	r = store_flush(d->store); /* others' writes are none of this */
+	if (r == 0)
+		r = sync_certificates(d->store, config, clock_now(), ret);
+	if (r < 0)
+		store_roll_back(d->store);
+	else
+		r = store_flush(d->store);
+	if (r < 0)
+		return complain(
+		    "cannot write the inventory in", config->renewd.state_dir, r);
+	return 0;
+}
+
+/* The configuration goes to everybody who works by it. What can still fail is memory.
+ */
+static int
+configure(struct daemon *d, const struct config *config, struct bundles *bundles)
 {
 	int fds[SOCKETS_MAX];
 	size_t count = notify_sockets("http-01", fds, SOCKETS_MAX);
 	size_t failed = 0;
 	int r;
 
-	r = renewals_repair(d->renewals);
+	r = deploy_configure(d->deploy, config);
+	if (r == 0)
+		r = renewals_configure(d->renewals, config, bundles);
+	if (r < 0)
+		return complain("cannot take over", "the configuration", r);
+	responder_set_redirect(
+	    d->responder, config->http01.redirect == HTTP01_REDIRECT_HTTPS);
+	r = responder_listen(d->responder, &config->http01.listen, fds, count, &failed);
+	if (r < 0)
+		return complain("cannot open the listeners of", "[http-01]", r);
+	log_set_level(config->renewd.log_level);
+	return 0;
+}
+
+static int
+repair(struct daemon *d)
+{
+	int r = renewals_repair(d->renewals);
+
 	if (r < 0)
 		return complain(
 		    "cannot read the inventory in", d->config->renewd.state_dir, r);
-	responder_set_redirect(
-	    d->responder, d->config->http01.redirect == HTTP01_REDIRECT_HTTPS);
-	r = responder_listen(
-	    d->responder, &d->config->http01.listen, fds, count, &failed);
-	if (r < 0)
-		return complain("cannot open the listeners of", "[http-01]", r);
-	r = control_configure(d->control, d->config);
-	if (r < 0)
-		return complain(
-		    "cannot open the control socket", d->config->control.socket, r);
 	return 0;
 }
 
@@ -198,53 +222,152 @@ stop_cb(evutil_socket_t signal, short what, void *arg)
 	event_base_loopbreak(d->base);
 }
 
-/* A bad configuration is refused whole, and the old one stays. */
-static void
-reload(struct daemon *d)
+static bool
+same_text(const char *a, const char *b)
 {
-	struct config_errors errors = { 0 };
-	struct config *fresh;
-	struct config *old = d->config;
+	if (a == NULL || b == NULL)
+		return a == b;
+	return strcmp(a, b) == 0;
+}
 
-	if (config_load(d->config->path, &fresh, &errors) < 0) {
-		for (size_t i = 0; i < errors.n; i++)
-			log_line(LOG_ERR, LOG_ABOUT(RELOAD_REFUSED),
-			    "reload refused: %s:%u: %s", errors.v[i].file,
-			    errors.v[i].line, errors.v[i].message);
-		config_errors_clear(&errors);
-		return;
-	}
-	config_errors_clear(&errors);
-	if (strcmp(old->renewd.state_dir, fresh->renewd.state_dir) != 0 ||
-	    strcmp(old->renewd.bundle_dir, fresh->renewd.bundle_dir) != 0) {
-		log_line(LOG_ERR, LOG_ABOUT(RELOAD_REFUSED),
-		    "reload refused: another state_dir or bundle_dir needs a restart");
+/* May what certificates inherit differ, so that all of them have to be looked at? */
+static bool
+inherits_same(const struct config *a, const struct config *b)
+{
+	if (a->ca_count != b->ca_count ||
+	    a->renewd.bundle_mode != b->renewd.bundle_mode ||
+	    !same_text(a->renewd.bundle_dir, b->renewd.bundle_dir) ||
+	    !same_text(a->renewd.bundle_group, b->renewd.bundle_group) ||
+	    !same_text(a->defaults, b->defaults))
+		return false;
+	for (size_t i = 0; i < a->ca_count; i++)
+		if (a->cas[i].built_in != b->cas[i].built_in ||
+		    a->cas[i].accept_terms != b->cas[i].accept_terms ||
+		    !same_text(a->cas[i].name, b->cas[i].name))
+			return false;
+	return true;
+}
+
+/* What of it needs a restart is an error of the file, too. */
+static int
+load(struct daemon *d, struct config **ret, struct config_errors *errors)
+{
+	struct config *fresh;
+	int r;
+
+	r = config_load(d->config->path, &fresh, errors);
+	if (r < 0)
+		return r;
+	if (strcmp(d->config->renewd.state_dir, fresh->renewd.state_dir) != 0) {
+		config_errors_add(errors, fresh->path, 0, "state_dir",
+		    "another \"state_dir\" needs a restart");
 		config_free(fresh);
-		return;
+		return -EBADMSG;
 	}
+	*ret = fresh;
+	return 0;
+}
+
+/* Takes fresh over where it works. */
+static int
+swap(struct daemon *d, struct config *fresh, struct reload *ret)
+{
+	bool same = inherits_same(d->config, fresh);
+	struct bundles *bundles;
+	int r;
+
+	r = prepare(d, fresh, &bundles);
+	if (r < 0)
+		return r;
+	r = write_inventory(d, fresh, ret);
+	if (r == 0)
+		r = configure(d, fresh, bundles);
+	if (r < 0) {
+		control_abandon(d->control);
+		(void)configure(d, d->config, d->bundles);
+		if (bundles != d->bundles)
+			bundles_close(bundles);
+		return r;
+	}
+	control_commit(d->control, fresh);
+	if (bundles != d->bundles)
+		bundles_close(d->bundles);
+	config_free(d->config);
+	d->bundles = bundles;
 	d->config = fresh;
-	if (configure(d) < 0 || open_listeners(d) < 0) {
+	if (!same)
+		(void)repair(d);
+	for (size_t i = 0; same && i < RELOAD_REMOVED; i++)
+		for (size_t k = 0; k < ret->names[i].n; k++)
+			(void)renewals_repair_one(d->renewals, ret->names[i].v[k]);
+	schedule_poke(d->schedule);
+	return 0;
+}
+
+static void
+log_errors(const struct config_errors *errors)
+{
+	for (size_t i = 0; i < errors->n; i++) {
+		const struct config_error *e = &errors->v[i];
+		const char *file = e->file != NULL ? e->file : "?";
+		const char *message = e->message != NULL ? e->message : "no memory";
+
+		if (e->line > 0)
+			log_line(LOG_ERR, LOG_ABOUT(RELOAD_REFUSED),
+			    "reload refused: %s:%u: %s", file, e->line, message);
+		else
+			log_line(LOG_ERR, LOG_ABOUT(RELOAD_REFUSED),
+			    "reload refused: %s: %s", file, message);
+	}
+}
+
+/* A bad configuration is refused whole, and the old one stays. */
+static int
+load_and_swap(struct daemon *d, struct reload *ret)
+{
+	struct config *fresh;
+	int r;
+
+	r = load(d, &fresh, &ret->errors);
+	if (r < 0) {
+		log_errors(&ret->errors);
+		return r;
+	}
+	r = swap(d, fresh, ret);
+	if (r < 0) {
+		config_free(fresh);
 		log_line(LOG_ERR, LOG_ABOUT(RELOAD_REFUSED),
 		    "reload failed, the configuration of before stays");
-		d->config = old;
-		if (configure(d) == 0)
-			(void)open_listeners(d);
-		config_free(fresh);
-		return;
+		return r;
 	}
-	config_free(old);
-	schedule_poke(d->schedule);
-	log_line(LOG_NOTICE, LOG_ABOUT(RELOADED), "configuration reloaded");
+	log_line(LOG_NOTICE, LOG_ABOUT(RELOADED),
+	    "configuration reloaded: %zu added, %zu changed, %zu removed",
+	    ret->names[RELOAD_ADDED].n, ret->names[RELOAD_CHANGED].n,
+	    ret->names[RELOAD_REMOVED].n);
+	return 0;
+}
+
+/* By signal or by call: systemd hears of both. */
+static int
+reload(struct reload *ret, void *arg)
+{
+	int r;
+
+	notify_reloading();
+	r = load_and_swap(arg, ret);
+	notify_ready();
+	return r;
 }
 
 static void
 reload_cb(evutil_socket_t signal, short what, void *arg)
 {
+	struct reload ret = { 0 };
+
 	(void)signal;
 	(void)what;
-	notify_reloading();
-	reload(arg);
-	notify_ready();
+	(void)reload(&ret, arg);
+	reload_clear(&ret);
 }
 
 static int
@@ -272,6 +395,28 @@ catch_signals(struct daemon *d)
 
 /* ---- run ---- */
 
+/* Challenges and files first: whoever asks from now on gets the right answer. */
+static int
+take_over(struct daemon *d)
+{
+	struct reload first = { 0 };
+	int r;
+
+	r = prepare(d, d->config, &d->bundles);
+	if (r == 0)
+		r = write_inventory(d, d->config, &first);
+	reload_clear(&first);
+	if (r == 0)
+		r = renewals_configure(d->renewals, d->config, d->bundles);
+	if (r == 0)
+		r = repair(d);
+	if (r == 0)
+		r = configure(d, d->config, d->bundles);
+	if (r == 0)
+		control_commit(d->control, d->config);
+	return r;
+}
+
 static int
 start(struct daemon *d)
 {
@@ -282,15 +427,11 @@ start(struct daemon *d)
 		return complain("cannot start", "renewd", -ENOMEM);
 	r = open_store(d);
 	if (r == 0)
-		r = open_bundles(d);
-	if (r == 0)
 		r = open_modules(d);
 	if (r == 0)
 		r = catch_signals(d);
 	if (r == 0)
-		r = configure(d);
-	if (r == 0)
-		r = open_listeners(d);
+		r = take_over(d);
 	if (r == 0)
 		schedule_start(d->schedule, due_cb, d->renewals);
 	return r;

@@ -6,19 +6,14 @@
 #ifndef SYNC_H
 #define SYNC_H
 
-#include <stddef.h>
 #include <stdint.h>
 
 struct config;
+struct reload;
 struct store;
 
-struct sync_counts {
-	size_t added;
-	size_t changed;
-	size_t removed;
-};
-
-int sync_certificates(struct store *store, const struct config *config, int64_t now,
-    struct sync_counts *ret);
+/* What was changed is noted in *ret, to be cleared also where it failed. */
+int sync_certificates(
+    struct store *store, const struct config *config, int64_t now, struct reload *ret);
 
 #endif

@@ -130,6 +130,10 @@ acme_exchange_next(struct acme_exchange *x, struct acme_message *ret)
 	if (x->nonce == NULL)
 		x->nonce = session_take_nonce(x->session);
 	x->asking_nonce = x->nonce == NULL;
+	if (x->asking_nonce && session_url(x->session, ACME_ACTION_NONCE) == NULL) {
+		give_up(x, "the directory is not known yet");
+		return ACME_FINISHED;
+	}
 	if (x->asking_nonce) {
 		*ret = (struct acme_message){ .method = "HEAD",
 			.url = session_url(x->session, ACME_ACTION_NONCE) };

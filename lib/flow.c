@@ -7,110 +7,40 @@
  * but newOrder and finalize, which are sent only when the hub, or all authorizations
  * seen valid by this flow, say that they are due.
  */
+#include "flow.h"
+
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "acme.h"
 #include "cert.h"
 #include "key.h"
 #include "result.h"
-#include "wire.h"
 
-#define MS INT64_C(1000)
-
-#define FIRST_POLL_MS      (3 * MS) /* where the CA's request isn't seen here */
-#define FETCHED_POLL_MS    150      /* where it is */
-#define POLL_MIN_MS        250
-#define POLL_MAX_MS        (10 * MS)
 #define ORDER_POLL_MS      500
-#define VALIDATION_MAX_MS  (300 * MS)
-#define PROCESSING_MAX_MS  (600 * MS)
-#define RETRY_AFTER_MAX_MS (300 * MS)
+#define PROCESSING_MAX_MS  (600 * FLOW_SECOND)
+#define RETRY_AFTER_MAX_MS (300 * FLOW_SECOND)
+#define POLL_MAX_MS        (10 * FLOW_SECOND)
+#define POLL_MIN_MS        250
 #define STEPS_MAX          2000
-
-enum flow_state {
-	FLOW_NEW,
-	FLOW_ORDERED,
-	FLOW_AUTHORIZE,
-	FLOW_CHALLENGE,
-	FLOW_POLL,
-	FLOW_FINALIZE,
-	FLOW_DOWNLOAD,
-	FLOW_ISSUED,
-	FLOW_FAILED,
-};
-
-/* One name on its way to being valid. */
-struct authz {
-	char *url;
-	bool seen; /* read at least once */
-	bool valid;
-	bool answered; /* the CA was told to look */
-	bool fetched;  /* and has looked */
-	struct acme_identifier identifier;
-	char *challenge_url;
-	char *type;
-	char *token;
-	char *key_authorization;
-};
-
-struct acme_flow {
-	/* the plan */
-	struct acme_identifier *identifiers;
-	size_t identifier_count;
-	struct acme_key *account_key;
-	struct acme_key *key;
-	char *challenge_types;
-	char *profile;
-	bool must_staple;
-
-	/* facts */
-	char *order_url;
-	struct acme_chain *chain;
-	struct acme_result *result;
-
-	/* where it stands */
-	enum flow_state state;
-	char *finalize_url;
-	char *certificate_url;
-	struct authz *authz;
-	size_t authz_count;
-	size_t current;                    /* the authorization that was asked for */
-	struct acme_challenge *challenges; /* of those not valid yet */
-	size_t challenge_count;
-	struct acme_result *complaint; /* what the CA said to a challenge request */
-	char *payload;
-	int64_t now;
-	int64_t wait_until;
-	int64_t obey_until; /* the CA said so: not to be shortened */
-	int64_t poll_delay;
-	int64_t deadline; /* of the leg: validation or processing */
-	unsigned steps;
-};
 
 DEFINE_CLEANUP(struct acme_flow, acme_flow_free)
 
 static void ask_new_order(struct acme_flow *f, struct acme_request *ret);
 static void ask_order(struct acme_flow *f, struct acme_request *ret);
-static void ask_authz(struct acme_flow *f, struct acme_request *ret);
-static void ask_challenge(struct acme_flow *f, struct acme_request *ret);
 static void ask_finalize(struct acme_flow *f, struct acme_request *ret);
 static void ask_certificate(struct acme_flow *f, struct acme_request *ret);
-typedef enum flow_state got_fn(struct acme_flow *f, const struct acme_reply *reply);
-static got_fn got_new_order, got_order, got_authz, got_challenge, got_poll,
-    got_finalize, got_certificate;
+static flow_got_fn got_new_order, got_order, got_finalize, got_certificate;
 
 /* clang-format off */
 static const struct flow_step {
 	void (*ask)(struct acme_flow *f, struct acme_request *ret); /* what to send */
-	got_fn *got;                                                /* where to go */
+	flow_got_fn *got;                                           /* where to go */
 } steps[] = {
 	[FLOW_NEW]       = { ask_new_order,   got_new_order },   /* -> a leg */
 	[FLOW_ORDERED]   = { ask_order,       got_order },       /* the hub -> a leg */
-	[FLOW_AUTHORIZE] = { ask_authz,       got_authz },       /* each name in turn */
-	[FLOW_CHALLENGE] = { ask_challenge,   got_challenge },   /* each that isn't valid */
-	[FLOW_POLL]      = { ask_authz,       got_poll },        /* until all are valid */
+	[FLOW_AUTHORIZE] = { flow_authz_ask,  flow_authz_got },  /* each name in turn */
+	[FLOW_CHALLENGE] = { flow_authz_ask_challenge, flow_authz_got_challenge },
+	[FLOW_POLL]      = { flow_authz_ask,  flow_authz_got_poll }, /* until all are valid */
 	[FLOW_FINALIZE]  = { ask_finalize,    got_finalize },    /* the CSR -> a leg */
 	[FLOW_DOWNLOAD]  = { ask_certificate, got_certificate }, /* -> ISSUED */
 	[FLOW_ISSUED]    = { NULL, NULL },
@@ -120,8 +50,8 @@ static const struct flow_step {
 
 /* ---- making and freeing ---- */
 
-static int
-copy(const char *from, char **to)
+int
+flow_copy(const char *from, char **to)
 {
 	if (from == NULL)
 		return 0;
@@ -146,11 +76,11 @@ copy_plan(struct acme_flow *f, const struct acme_plan *plan)
 	f->account_key = acme_key_ref(plan->account_key);
 	f->key = acme_key_ref(plan->key);
 	f->must_staple = plan->must_staple;
-	r = copy(plan->challenges, &f->challenge_types);
+	r = flow_copy(plan->challenges, &f->challenge_types);
 	if (r == 0)
-		r = copy(plan->profile, &f->profile);
+		r = flow_copy(plan->profile, &f->profile);
 	if (r == 0)
-		r = copy(plan->order_url, &f->order_url);
+		r = flow_copy(plan->order_url, &f->order_url);
 	return r;
 }
 
@@ -171,30 +101,12 @@ acme_flow_new(const struct acme_plan *plan, struct acme_flow **ret)
 	return 0;
 }
 
-static void
-clear_authz(struct acme_flow *f)
-{
-	for (size_t i = 0; i < f->authz_count; i++) {
-		free(f->authz[i].url);
-		free(f->authz[i].challenge_url);
-		free(f->authz[i].type);
-		free(f->authz[i].token);
-		free(f->authz[i].key_authorization);
-	}
-	free(f->authz);
-	f->authz = NULL;
-	f->authz_count = 0;
-	free(f->challenges);
-	f->challenges = NULL;
-	f->challenge_count = 0;
-}
-
 struct acme_flow *
 acme_flow_free(struct acme_flow *f)
 {
 	if (f == NULL)
 		return NULL;
-	clear_authz(f);
+	flow_authz_clear(f);
 	free(f->identifiers);
 	acme_key_free(f->account_key);
 	acme_key_free(f->key);
@@ -205,7 +117,6 @@ acme_flow_free(struct acme_flow *f)
 	acme_result_free(f->result);
 	free(f->finalize_url);
 	free(f->certificate_url);
-	acme_result_free(f->complaint);
 	free(f->payload);
 	free(f);
 	return NULL;
@@ -213,8 +124,8 @@ acme_flow_free(struct acme_flow *f)
 
 /* ---- ways to end, and to wait ---- */
 
-static enum flow_state
-fail(struct acme_flow *f, struct acme_result *result)
+enum flow_state
+flow_fail(struct acme_flow *f, struct acme_result *result)
 {
 	acme_result_free(f->result);
 	f->result =
@@ -227,167 +138,58 @@ forget_order(struct acme_flow *f)
 {
 	free(f->order_url);
 	f->order_url = NULL;
-	clear_authz(f);
+	flow_authz_clear(f);
 }
 
 /* The order can't become a certificate any more: the next attempt makes a new one. */
-static enum flow_state
-fail_for_good(struct acme_flow *f, struct acme_result *result)
+enum flow_state
+flow_fail_for_good(struct acme_flow *f, struct acme_result *result)
 {
 	forget_order(f);
-	return fail(f, result);
+	return flow_fail(f, result);
 }
 
 /* The CA didn't do what it was asked. Where it may still, the order is kept. */
-static enum flow_state
-refused(struct acme_flow *f, const struct acme_reply *reply, const char *stage)
+enum flow_state
+flow_refused(struct acme_flow *f, const struct acme_reply *reply, const char *stage)
 {
 	if (reply->status >= 400 && reply->status < 500 && reply->status != 429)
-		return fail_for_good(f, wire_problem_read(reply, stage));
-	return fail(f, wire_problem_read(reply, stage));
+		return flow_fail_for_good(f, wire_problem_read(reply, stage));
+	return flow_fail(f, wire_problem_read(reply, stage));
 }
 
-static enum flow_state
-nonsense(struct acme_flow *f, const char *stage, const char *what)
+enum flow_state
+flow_nonsense(struct acme_flow *f, const char *stage, const char *what)
 {
-	return fail(f, acme_result_new(ACME_RETRY, stage, "the CA sent %s", what));
+	return flow_fail(f, acme_result_new(ACME_RETRY, stage, "the CA sent %s", what));
 }
 
 /* Wait as long as the reply says, or else as we think. */
-static void
-wait_for(struct acme_flow *f, const struct acme_reply *reply, int64_t delay)
+void
+flow_wait_for(struct acme_flow *f, const struct acme_reply *reply, int64_t delay)
 {
 	int64_t at = acme_retry_at(reply);
 
 	if (at > 0) {
-		delay = (at - reply->received_at) * MS;
+		delay = (at - reply->received_at) * FLOW_SECOND;
 		if (delay > RETRY_AFTER_MAX_MS)
 			delay = RETRY_AFTER_MAX_MS;
+		if (delay < POLL_MIN_MS)
+			delay = POLL_MIN_MS; /* "now" is no reason to hammer it */
 		f->obey_until = f->now + delay;
 	}
 	f->wait_until = f->now + delay;
 }
 
-static void
-slower(struct acme_flow *f)
+void
+flow_slower(struct acme_flow *f)
 {
 	f->poll_delay += f->poll_delay / 2;
 	if (f->poll_delay > POLL_MAX_MS)
 		f->poll_delay = POLL_MAX_MS;
 }
 
-/* ---- challenges to publish ---- */
-
-static int
-list_challenges(struct acme_flow *f)
-{
-	struct acme_challenge *list;
-	size_t n = 0;
-
-	list = calloc(f->authz_count + 1, sizeof(*list));
-	if (list == NULL)
-		return -ENOMEM;
-	for (size_t i = 0; i < f->authz_count; i++) {
-		const struct authz *a = &f->authz[i];
-
-		if (a->valid || a->token == NULL)
-			continue;
-		list[n++] = (struct acme_challenge){ .type = a->type,
-			.identifier = a->identifier.value,
-			.token = a->token,
-			.key_authorization = a->key_authorization };
-	}
-	free(f->challenges);
-	f->challenges = list;
-	f->challenge_count = n;
-	return 0;
-}
-
-size_t
-acme_flow_challenges(const struct acme_flow *f, const struct acme_challenge **ret)
-{
-	*ret = f->challenges;
-	return f->challenge_count;
-}
-
-/* RFC 8555 section 8.1. */
-static int
-authorize_key(struct acme_flow *f, struct authz *a)
-{
-	char thumbprint[ACME_THUMBPRINT_SIZE];
-	int r;
-
-	r = acme_key_thumbprint(f->account_key, thumbprint);
-	if (r < 0)
-		return r;
-	if (asprintf(&a->key_authorization, "%s.%s", a->token, thumbprint) < 0) {
-		a->key_authorization = NULL;
-		return -ENOMEM;
-	}
-	return 0;
-}
-
-/* The first type of our preference that the CA offers and has not refused yet. */
-static const struct wire_challenge *
-choose(const struct acme_flow *f, const struct wire_authz *wire)
-{
-	const char *types = f->challenge_types;
-
-	while (*(types += strspn(types, " ")) != '\0') {
-		size_t len = strcspn(types, " ");
-
-		for (size_t i = 0; i < wire->challenge_count; i++) {
-			const struct wire_challenge *c = &wire->challenges[i];
-
-			if (strlen(c->type) == len &&
-			    strncmp(c->type, types, len) == 0 &&
-			    c->status != WIRE_INVALID)
-				return c;
-		}
-		types += len;
-	}
-	return NULL;
-}
-
-static int
-take_challenge(struct acme_flow *f, struct authz *a, const struct wire_challenge *c)
-{
-	int r;
-
-	if (a->token != NULL)
-		return 0;
-	r = copy(c->url, &a->challenge_url);
-	if (r == 0)
-		r = copy(c->type, &a->type);
-	if (r == 0)
-		r = copy(c->token, &a->token);
-	if (r == 0)
-		r = authorize_key(f, a);
-	a->answered = c->status == WIRE_PROCESSING;
-	return r;
-}
-
 /* ---- the order ---- */
-
-static enum flow_state
-begin_authorizations(struct acme_flow *f, struct wire_order *order)
-{
-	if (order->authorization_count == 0)
-		return nonsense(f, "order", "a pending order without authorizations");
-	clear_authz(f);
-	f->authz = calloc(order->authorization_count, sizeof(*f->authz));
-	if (f->authz == NULL)
-		return fail(f, NULL);
-	f->authz_count = order->authorization_count;
-	for (size_t i = 0; i < f->authz_count; i++)
-		f->authz[i].url = steal_ptr(order->authorizations[i]);
-	order->authorization_count = 0;
-	free(order->authorizations);
-	order->authorizations = NULL;
-	f->current = 0;
-	f->deadline = f->now + VALIDATION_MAX_MS;
-	return FLOW_AUTHORIZE;
-}
 
 static enum flow_state
 wait_processing(struct acme_flow *f, const struct acme_reply *reply)
@@ -397,11 +199,11 @@ wait_processing(struct acme_flow *f, const struct acme_reply *reply)
 		f->poll_delay = ORDER_POLL_MS;
 	}
 	if (f->now >= f->deadline)
-		return fail(f,
+		return flow_fail(f,
 		    acme_result_new(ACME_RETRY, "finalize",
 			"the CA is still working on the order; it will be asked again"));
-	wait_for(f, reply, f->poll_delay);
-	slower(f);
+	flow_wait_for(f, reply, f->poll_delay);
+	flow_slower(f);
 	return FLOW_ORDERED;
 }
 
@@ -413,7 +215,7 @@ order_invalid(struct acme_flow *f, struct wire_order *order)
 	if (why == NULL)
 		why = acme_result_new(
 		    ACME_RETRY, "order", "the CA has made the order invalid");
-	return fail_for_good(f, why);
+	return flow_fail_for_good(f, why);
 }
 
 /* The CA's status of the order picks the leg. */
@@ -426,10 +228,10 @@ pick_leg(struct acme_flow *f, const struct acme_reply *reply, struct wire_order 
 	f->certificate_url = steal_ptr(order->certificate);
 	switch (order->status) {
 	case WIRE_PENDING:
-		return begin_authorizations(f, order);
+		return flow_authz_begin(f, order);
 	case WIRE_READY:
 		if (f->finalize_url == NULL)
-			return nonsense(
+			return flow_nonsense(
 			    f, "order", "a ready order without a finalize URL");
 		return FLOW_FINALIZE;
 	case WIRE_PROCESSING:
@@ -446,7 +248,7 @@ pick_leg(struct acme_flow *f, const struct acme_reply *reply, struct wire_order 
 	case WIRE_REVOKED:
 		break;
 	}
-	return fail_for_good(
+	return flow_fail_for_good(
 	    f, acme_result_new(ACME_RETRY, "order", "the order has an unknown status"));
 }
 
@@ -457,7 +259,7 @@ read_order(struct acme_flow *f, const struct acme_reply *reply, const char *stag
 
 	if (reply->body == NULL ||
 	    wire_order_read(reply->body, reply->body_len, &order) < 0)
-		return nonsense(f, stage, "an order that can't be read");
+		return flow_nonsense(f, stage, "an order that can't be read");
 	return pick_leg(f, reply, order);
 }
 
@@ -475,11 +277,11 @@ static enum flow_state
 got_new_order(struct acme_flow *f, const struct acme_reply *reply)
 {
 	if (reply->status != 201 && reply->status != 200)
-		return refused(f, reply, "order");
+		return flow_refused(f, reply, "order");
 	if (reply->location == NULL || !wire_url_ok(reply->location))
-		return nonsense(f, "order", "no URL of the new order");
-	if (copy(reply->location, &f->order_url) < 0)
-		return fail(f, NULL);
+		return flow_nonsense(f, "order", "no URL of the new order");
+	if (flow_copy(reply->location, &f->order_url) < 0)
+		return flow_fail(f, NULL);
 	return read_order(f, reply, "order");
 }
 
@@ -498,237 +300,8 @@ got_order(struct acme_flow *f, const struct acme_reply *reply)
 		return FLOW_NEW;
 	}
 	if (reply->status != 200)
-		return refused(f, reply, "order");
+		return flow_refused(f, reply, "order");
 	return read_order(f, reply, "order");
-}
-
-/* ---- the names ---- */
-
-static void
-ask_authz(struct acme_flow *f, struct acme_request *ret)
-{
-	ret->action = ACME_ACTION_AUTHORIZATION;
-	ret->url = f->authz[f->current].url;
-}
-
-/* Is this name one that we ordered? (RFC 8555 section 7.1.4: without its "*.") */
-static bool
-is_ordered(const struct acme_flow *f, const struct acme_identifier *identifier)
-{
-	for (size_t i = 0; i < f->identifier_count; i++) {
-		struct acme_identifier ours = f->identifiers[i];
-
-		if (strncmp(ours.value, "*.", 2) == 0)
-			memmove(ours.value, ours.value + 2, strlen(ours.value) - 1);
-		if (acme_identifier_equal(&ours, identifier))
-			return true;
-	}
-	return false;
-}
-
-static enum flow_state
-authz_failed(struct acme_flow *f, const struct wire_authz *wire)
-{
-	struct acme_result *why = NULL;
-
-	for (size_t i = 0; i < wire->challenge_count && why == NULL; i++)
-		why = acme_result_copy(wire->challenges[i].error);
-	if (why == NULL)
-		why = acme_result_new(ACME_RETRY, "authorize",
-		    "the CA did not authorize %s", wire->identifier.value);
-	if (why != NULL && why->subproblem_count == 0) {
-		char *detail = NULL;
-
-		if (asprintf(&detail, "%s: %s", wire->identifier.value, why->detail) >=
-		    0) {
-			free(why->detail);
-			why->detail = detail;
-		}
-	}
-	return fail_for_good(f, why);
-}
-
-/* Notes what the CA says of the current name. False: *ret_state says where it ends. */
-static bool
-note_authz(
-    struct acme_flow *f, const struct wire_authz *wire, enum flow_state *ret_state)
-{
-	struct authz *a = &f->authz[f->current];
-	const struct wire_challenge *c;
-
-	if (!is_ordered(f, &wire->identifier)) {
-		*ret_state = fail_for_good(f,
-		    acme_result_new(ACME_RETRY, "authorize",
-			"the CA wants a name authorized that was not ordered"));
-		return false;
-	}
-	a->identifier = wire->identifier;
-	a->seen = true;
-	a->valid = wire->status == WIRE_VALID;
-	if (a->valid)
-		return true;
-	if (wire->status != WIRE_PENDING) {
-		*ret_state = authz_failed(f, wire);
-		return false;
-	}
-	c = choose(f, wire);
-	if (c == NULL &&
-	    a->token != NULL) { /* ours has failed; smallstep stays pending */
-		*ret_state = authz_failed(f, wire);
-		return false;
-	}
-	if (c == NULL) {
-		*ret_state = fail_for_good(f,
-		    acme_result_new(ACME_GIVE_UP, "authorize",
-			"the CA offers none of the challenges \"%s\" for %s",
-			f->challenge_types, wire->identifier.value));
-		return false;
-	}
-	if (take_challenge(f, a, c) < 0) {
-		*ret_state = fail(f, NULL);
-		return false;
-	}
-	return true;
-}
-
-static bool
-read_authz(
-    struct acme_flow *f, const struct acme_reply *reply, enum flow_state *ret_state)
-{
-	_cleanup_(wire_authz_freep) struct wire_authz *wire = NULL;
-
-	if (reply->status != 200) {
-		*ret_state = refused(f, reply, "authorize");
-		return false;
-	}
-	if (reply->body == NULL ||
-	    wire_authz_read(reply->body, reply->body_len, &wire) < 0) {
-		*ret_state =
-		    nonsense(f, "authorize", "an authorization that can't be read");
-		return false;
-	}
-	if (!note_authz(f, wire, ret_state))
-		return false;
-	if (list_challenges(f) < 0) {
-		*ret_state = fail(f, NULL);
-		return false;
-	}
-	return true;
-}
-
-/* The first name, from the one after the current, that is (un)answered and not valid.
- */
-static bool
-find_pending(struct acme_flow *f, bool answered)
-{
-	for (size_t i = 1; i <= f->authz_count; i++) {
-		size_t candidate = (f->current + i) % f->authz_count;
-
-		if (!f->authz[candidate].valid &&
-		    f->authz[candidate].answered == answered) {
-			f->current = candidate;
-			return true;
-		}
-	}
-	return false;
-}
-
-static bool
-all_fetched(const struct acme_flow *f)
-{
-	for (size_t i = 0; i < f->authz_count; i++)
-		if (!f->authz[i].valid && !f->authz[i].fetched)
-			return false;
-	return true;
-}
-
-/* All is known of the names: tell the CA to look, wait for it, or go on. */
-static enum flow_state
-after_names(struct acme_flow *f)
-{
-	if (find_pending(f, false))
-		return FLOW_CHALLENGE;
-	if (find_pending(f, true)) {
-		bool fetched = all_fetched(f);
-
-		f->poll_delay = fetched ? POLL_MIN_MS : FIRST_POLL_MS;
-		f->wait_until = f->now + (fetched ? FETCHED_POLL_MS : FIRST_POLL_MS);
-		if (f->wait_until < f->obey_until)
-			f->wait_until = f->obey_until;
-		return FLOW_POLL;
-	}
-	if (f->finalize_url == NULL)
-		return FLOW_ORDERED;
-	return FLOW_FINALIZE;
-}
-
-static enum flow_state
-got_authz(struct acme_flow *f, const struct acme_reply *reply)
-{
-	enum flow_state state;
-
-	if (!read_authz(f, reply, &state))
-		return state;
-	if (++f->current < f->authz_count)
-		return FLOW_AUTHORIZE;
-	f->current = f->authz_count - 1;
-	return after_names(f);
-}
-
-static void
-ask_challenge(struct acme_flow *f, struct acme_request *ret)
-{
-	ret->action = ACME_ACTION_CHALLENGE;
-	ret->url = f->authz[f->current].challenge_url;
-	ret->payload = "{}"; /* RFC 8555 section 7.5.1 */
-}
-
-static enum flow_state
-got_challenge(struct acme_flow *f, const struct acme_reply *reply)
-{
-	_cleanup_(acme_result_freep) struct acme_result *error = NULL;
-	struct authz *a = &f->authz[f->current];
-	enum wire_status status = WIRE_UNKNOWN;
-
-	if (reply->status == 0 || reply->status >= 500 || reply->status == 429)
-		return refused(f, reply, "authorize");
-	a->answered = true;
-	if (reply->status >= 400) {
-		/* may only mean that it is valid by now: the authorization will tell */
-		acme_result_free(f->complaint);
-		f->complaint = wire_problem_read(reply, "authorize");
-	} else if (reply->body != NULL &&
-	    wire_challenge_read(reply->body, reply->body_len, &status, &error) == 0 &&
-	    status == WIRE_VALID) {
-		a->valid = true; /* RFC 8555 section 7.1.6: so is its authorization */
-		if (list_challenges(f) < 0)
-			return fail(f, NULL);
-	}
-	return after_names(f);
-}
-
-static enum flow_state
-got_poll(struct acme_flow *f, const struct acme_reply *reply)
-{
-	enum flow_state state;
-
-	if (!read_authz(f, reply, &state))
-		return state;
-	if (f->authz[f->current].valid) {
-		if (find_pending(f, true))
-			return FLOW_POLL;
-		return f->finalize_url != NULL ? FLOW_FINALIZE : FLOW_ORDERED;
-	}
-	if (f->complaint != NULL)
-		return fail_for_good(f, steal_ptr(f->complaint));
-	if (f->now >= f->deadline)
-		return fail_for_good(f,
-		    acme_result_new(ACME_RETRY, "authorize",
-			"%s: the CA has not finished its validation within 5 minutes",
-			f->authz[f->current].identifier.value));
-	wait_for(f, reply, f->poll_delay);
-	slower(f);
-	return FLOW_POLL;
 }
 
 /* ---- the certificate ---- */
@@ -758,11 +331,11 @@ got_finalize(struct acme_flow *f, const struct acme_reply *reply)
 			/* a race at the CA, or finalized before a crash: the hub knows
 			 */
 			acme_result_free(result);
-			wait_for(f, reply, MS);
+			flow_wait_for(f, reply, FLOW_SECOND);
 			return FLOW_ORDERED;
 		}
 		acme_result_free(result);
-		return refused(f, reply, "finalize");
+		return flow_refused(f, reply, "finalize");
 	}
 	return read_order(f, reply, "finalize");
 }
@@ -782,7 +355,7 @@ got_certificate(struct acme_flow *f, const struct acme_reply *reply)
 	int r;
 
 	if (reply->status != 200)
-		return refused(f, reply, "download");
+		return flow_refused(f, reply, "download");
 	r = reply->body != NULL
 	    ? acme_chain_parse(reply->body, reply->body_len, &chain, &why)
 	    : -EBADMSG;
@@ -790,7 +363,7 @@ got_certificate(struct acme_flow *f, const struct acme_reply *reply)
 		r = acme_chain_check(
 		    chain, f->key, f->identifiers, f->identifier_count, &why);
 	if (r < 0)
-		return fail_for_good(f,
+		return flow_fail_for_good(f,
 		    acme_result_new(ACME_RETRY, "download",
 			"what the CA sent as certificate was refused: %s", why));
 	f->chain = steal_ptr(chain);
@@ -806,7 +379,7 @@ enter(struct acme_flow *f, enum flow_state state)
 	if (state == FLOW_FINALIZE || state == FLOW_NEW)
 		f->deadline = 0;
 	if (state == FLOW_ISSUED || state == FLOW_FAILED)
-		clear_authz(f);
+		flow_authz_clear(f);
 	f->state = state;
 }
 
@@ -820,7 +393,7 @@ acme_flow_next(struct acme_flow *f, int64_t now, struct acme_request *ret)
 		return ACME_WAIT;
 	if (++f->steps > STEPS_MAX) {
 		enter(f,
-		    fail_for_good(f,
+		    flow_fail_for_good(f,
 			acme_result_new(
 			    ACME_RETRY, "order", "the CA leads in circles")));
 		return ACME_FINISHED;
@@ -831,7 +404,7 @@ acme_flow_next(struct acme_flow *f, int64_t now, struct acme_request *ret)
 	steps[f->state].ask(f, ret);
 	if (ret->action == 0) {
 		enter(f,
-		    fail(f,
+		    flow_fail(f,
 			acme_result_new(
 			    ACME_RETRY, "order", "cannot make the request")));
 		return ACME_FINISHED;
@@ -851,23 +424,6 @@ int64_t
 acme_flow_wait_until(const struct acme_flow *f)
 {
 	return f->wait_until;
-}
-
-void
-acme_flow_fetched(struct acme_flow *f, int64_t now, const char *token)
-{
-	int64_t soon = now + FETCHED_POLL_MS;
-
-	for (size_t i = 0; i < f->authz_count; i++)
-		if (f->authz[i].token != NULL && strcmp(f->authz[i].token, token) == 0)
-			f->authz[i].fetched = true;
-	if (f->state != FLOW_POLL || !all_fetched(f) || f->poll_delay != FIRST_POLL_MS)
-		return; /* not waiting for it, or it has made us look already */
-	if (soon < f->obey_until)
-		soon = f->obey_until;
-	if (soon < f->wait_until)
-		f->wait_until = soon;
-	f->poll_delay = POLL_MIN_MS;
 }
 
 const char *

@@ -62,6 +62,28 @@ result_class(const char *type, int status)
 	return ACME_RETRY;
 }
 
+/* CAs quote the URL that they fetched: the token in it is nobody else's business. */
+static void
+mask_tokens(char *line)
+{
+	static const char prefix[] = "/.well-known/acme-challenge/";
+	static const char token[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	    "0123456789-_.";
+	char *at = line;
+
+	while ((at = strstr(at, prefix)) != NULL) {
+		size_t len;
+
+		at += strlen(prefix);
+		len = strspn(at, token);
+		if (len > 3) {
+			memcpy(at, "...", 3);
+			memmove(at + 3, at + len, strlen(at + len) + 1);
+		}
+	}
+}
+
 char *
 result_line(const char *text)
 {
@@ -80,6 +102,7 @@ result_line(const char *text)
 	for (char *c = line; *c != '\0'; c++)
 		if ((unsigned char)*c < 0x20 || *c == 0x7f)
 			*c = ' ';
+	mask_tokens(line);
 	return line;
 }
 

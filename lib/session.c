@@ -28,6 +28,7 @@ struct acme_session {
 	size_t eab_key_len;
 
 	struct wire_directory *directory; /* NULL until fetched */
+	bool stale;                       /* to be fetched anew; good until then */
 	char *payload;                    /* of the request given last */
 	struct acme_result *result;       /* why it isn't ready */
 	char *nonces[NONCES_MAX];         /* the newest last, and used first */
@@ -157,7 +158,7 @@ acme_session_next(struct acme_session *s, struct acme_request *ret)
 	if (s->result != NULL || acme_session_ready(s))
 		return ACME_FINISHED;
 	*ret = (struct acme_request){ 0 };
-	if (s->directory == NULL) {
+	if (s->directory == NULL || s->stale) {
 		ret->action = ACME_ACTION_DIRECTORY;
 		return ACME_SEND;
 	}
@@ -176,15 +177,22 @@ acme_session_next(struct acme_session *s, struct acme_request *ret)
 static void
 got_directory(struct acme_session *s, const struct acme_reply *reply)
 {
+	struct wire_directory *fresh = NULL;
+
 	if (reply->status != 200) {
 		fail(s, wire_problem_read(reply, "directory"));
 		return;
 	}
-	if (wire_directory_read(reply->body != NULL ? reply->body : "", reply->body_len,
-		&s->directory) < 0)
+	if (wire_directory_read(
+		reply->body != NULL ? reply->body : "", reply->body_len, &fresh) < 0) {
 		fail(s,
 		    acme_result_new(ACME_RETRY, "directory",
 			"%s is not the directory of an ACME server", s->directory_url));
+		return;
+	}
+	wire_directory_free(s->directory);
+	s->directory = fresh;
+	s->stale = false;
 }
 
 /* RFC 8555 section 7.3: 201 for a new account, 200 for one that has this key. */
@@ -208,7 +216,7 @@ got_account(struct acme_session *s, const struct acme_reply *reply)
 void
 acme_session_reply(struct acme_session *s, const struct acme_reply *reply)
 {
-	if (s->directory == NULL)
+	if (s->directory == NULL || s->stale)
 		got_directory(s, reply);
 	else
 		got_account(s, reply);
@@ -217,7 +225,8 @@ acme_session_reply(struct acme_session *s, const struct acme_reply *reply)
 bool
 acme_session_ready(const struct acme_session *s)
 {
-	return s->result == NULL && s->directory != NULL && s->account_url != NULL;
+	return s->result == NULL && s->directory != NULL && !s->stale &&
+	    s->account_url != NULL;
 }
 
 const struct acme_result *
@@ -230,7 +239,7 @@ void
 acme_session_again(struct acme_session *s)
 {
 	s->result = acme_result_free(s->result);
-	s->directory = wire_directory_free(s->directory);
+	s->stale = true;
 }
 
 const char *

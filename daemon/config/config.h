@@ -152,6 +152,17 @@ const struct target_config *config_target(const struct config *c, const char *na
 /* Reads a section's text as kept in the inventory. The same errors as config_load(). */
 int certificate_spec_parse(const struct config *c, const char *name, const char *text,
     struct certificate_spec **ret, struct config_errors *errors);
+/* One key as a client gives it. */
+struct config_setting {
+	const char *key;
+	const char *value;        /* as it would stand in a file; NULL: words */
+	const char *const *words; /* or the words of a list, as they are */
+	size_t count;
+};
+/* The canonical text of a section with these keys. What is wrong with the names of keys
+ * is said (-EBADMSG); values are certificate_spec_parse()'s to judge. */
+int certificate_spec_text(const char *name, const struct config_setting *settings,
+    size_t count, char **ret, struct config_errors *errors);
 struct certificate_spec *certificate_spec_free(struct certificate_spec *s);
 /* The domains as one string, separated by `separator`. The caller frees. */
 char *certificate_spec_domains(const struct certificate_spec *s, char separator);
@@ -161,6 +172,8 @@ void config_errors_add(struct config_errors *errors, const char *file, unsigned 
 void config_errors_print(const struct config_errors *errors, FILE *out);
 void config_errors_clear(struct config_errors *errors);
 
+/* "90s" "30d" "1/3" "25%"; -EINVAL. */
+int duration_parse(const char *text, struct duration *ret);
 /* The number of parts of `life` (seconds) that a duration means. */
 int64_t duration_seconds(const struct duration *d, int64_t life);
 

@@ -58,8 +58,8 @@ parse_share(int64_t n, const char *rest, struct duration *ret)
 	return 0;
 }
 
-static int
-parse_duration(const char *text, struct duration *ret)
+int
+duration_parse(const char *text, struct duration *ret)
 {
 	int64_t n;
 
@@ -131,7 +131,7 @@ read_duration(struct parse *p, struct words *w, void *object)
 	struct duration d;
 	int r;
 
-	if (parse_duration(w->v[0], &d) < 0 || d.share > 0)
+	if (duration_parse(w->v[0], &d) < 0 || d.share > 0)
 		return value_must_be(p, "a duration such as 90s or 15m", w->v[0]);
 	r = check_bounds(p, &d, w->v[0]);
 	if (r < 0)
@@ -147,7 +147,7 @@ read_renew_before(struct parse *p, struct words *w, void *object)
 	int r;
 
 	if (strcasecmp(w->v[0], "auto") != 0) {
-		if (parse_duration(w->v[0], &d) < 0)
+		if (duration_parse(w->v[0], &d) < 0)
 			return value_must_be(p,
 			    "auto, a duration such as 30d, or a share such as 1/3",
 			    w->v[0]);

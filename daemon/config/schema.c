@@ -10,6 +10,7 @@
 
 #include "config/config.h"
 #include "config/values.h"
+#include "platform/paths.h"
 
 #define CONFIG(field)      offsetof(struct config, field)
 #define CA(field)          offsetof(struct ca_config, field)
@@ -24,9 +25,9 @@
 
 /* clang-format off */
 static const struct schema_key renewd_keys[] = {
-	{ "state_dir", &value_path, CONFIG(renewd.state_dir), "/var/lib/renewd",
+	{ "state_dir", &value_path, CONFIG(renewd.state_dir), PATHS_STATE_DIR,
 	  .help = "directory of the database: accounts, keys, certificates, history" },
-	{ "bundle_dir", &value_path, CONFIG(renewd.bundle_dir), "/var/lib/renewd/live",
+	{ "bundle_dir", &value_path, CONFIG(renewd.bundle_dir), PATHS_BUNDLE_DIR,
 	  .help = "directory that web servers read: one entry for each certificate" },
 	{ "bundle_mode", &value_mode, CONFIG(renewd.bundle_mode), "0640", .max = 0640,
 	  .help = "mode of the files in bundle_dir, 0640 at most" },
@@ -39,7 +40,7 @@ static const struct schema_key renewd_keys[] = {
 };
 
 static const struct schema_key control_keys[] = {
-	{ "socket", &value_socket, CONFIG(control.socket), "/run/renewd/control.sock",
+	{ "socket", &value_socket, CONFIG(control.socket), PATHS_CONTROL_SOCKET,
 	  .help = "UNIX socket on which renewctl and others are answered" },
 	{ "group", &value_group, CONFIG(control.group), "renewd-admin",
 	  .help = "group whose members may do everything" },

@@ -1,6 +1,6 @@
 /*
  * admission.c - looks at who has connected to the control socket, one turn of the loop
- * after evhttp has accepted it.
+ * after evhttp has accepted it, and keeps the number of clients within bounds.
  *
  * Used by control.c. When evhttp asks for a buffer event it doesn't say for which
  * socket, hence the detour. Every request is checked again when it is there, so what is
@@ -19,25 +19,33 @@
 #include "control/peer.h"
 #include "scope.h"
 
-struct newcomer {
-	LIST_ENTRY(newcomer) link;
+#define SWEEP_S 5
+
+struct client {
+	TAILQ_ENTRY(client) link;
 	struct bufferevent *bev; /* a reference of our own */
-	struct event *look;
+	struct event *look;      /* NULL after the look */
 	struct admission *admission;
+	uid_t uid;
 };
+
+TAILQ_HEAD(clients, client);
 
 struct admission {
 	const struct peer_groups *groups;
-	LIST_HEAD(, newcomer) newcomers;
+	struct admission_limits limits;
+	struct clients clients; /* those that came first are first */
+	struct event *sweep;
 };
 
 static void
-newcomer_free(struct newcomer *n)
+client_free(struct client *c)
 {
-	LIST_REMOVE(n, link);
-	event_free(n->look);
-	bufferevent_decref(n->bev);
-	free(n);
+	TAILQ_REMOVE(&c->admission->clients, c, link);
+	if (c->look != NULL)
+		event_free(c->look);
+	bufferevent_decref(c->bev);
+	free(c);
 }
 
 /* A connection that evhttp has dropped meanwhile has no callbacks any more, and its
@@ -45,54 +53,163 @@ newcomer_free(struct newcomer *n)
 static bool
 is_alive(struct bufferevent *bev)
 {
-	bufferevent_data_cb read_cb;
+	bufferevent_event_cb event_cb;
 
-	bufferevent_getcb(bev, &read_cb, NULL, NULL, NULL);
-	return read_cb != NULL && bufferevent_getfd(bev) >= 0;
+	bufferevent_getcb(bev, NULL, NULL, &event_cb, NULL);
+	return event_cb != NULL && bufferevent_getfd(bev) >= 0;
 }
+
+/* evhttp sees the end and cleans up. */
+static void
+turn_away(struct client *c)
+{
+	shutdown(bufferevent_getfd(c->bev), SHUT_RDWR);
+	client_free(c);
+}
+
+/* ---- bounds ---- */
+
+static size_t
+sweep(struct admission *a)
+{
+	struct client *c;
+	struct client *next;
+	size_t count = 0;
+
+	for (c = TAILQ_FIRST(&a->clients); c != NULL; c = next) {
+		next = TAILQ_NEXT(c, link);
+		if (is_alive(c->bev))
+			count++;
+		else
+			client_free(c);
+	}
+	return count;
+}
+
+static size_t
+count_of(const struct admission *a, uid_t uid)
+{
+	const struct client *c;
+	size_t count = 0;
+
+	TAILQ_FOREACH (c, &a->clients, link)
+		count += c->uid == uid;
+	return count;
+}
+
+/* The oldest connection of the user who has the most: whoever floods pays for it, and a
+ * newcomer always gets in. */
+static struct client *
+find_victim(const struct admission *a)
+{
+	struct client *victim = NULL;
+	struct client *c;
+	size_t most = 0;
+
+	TAILQ_FOREACH (c, &a->clients, link) {
+		size_t count = c->look == NULL ? count_of(a, c->uid) : 0;
+
+		if (count > most) {
+			most = count;
+			victim = c;
+		}
+	}
+	return victim;
+}
+
+static void
+make_room(struct admission *a)
+{
+	size_t count = sweep(a);
+	struct client *victim;
+
+	for (; count > a->limits.clients; count--) {
+		victim = find_victim(a);
+		if (victim != NULL)
+			turn_away(victim);
+	}
+}
+
+/* Connections that have ended hold memory until then. */
+static void
+sweep_cb(evutil_socket_t unused, short what, void *arg)
+{
+	static const struct timeval later = { .tv_sec = SWEEP_S };
+	struct admission *a = arg;
+
+	(void)unused;
+	(void)what;
+	if (sweep(a) > 0)
+		event_add(a->sweep, &later);
+}
+
+/* ---- newcomers ---- */
 
 static void
 look_cb(evutil_socket_t unused, short what, void *arg)
 {
-	struct newcomer *n = arg;
-	int fd = bufferevent_getfd(n->bev);
+	static const struct timeval later = { .tv_sec = SWEEP_S };
+	struct client *c = arg;
+	struct admission *a = c->admission;
+	int fd = bufferevent_getfd(c->bev);
 
 	(void)unused;
 	(void)what;
-	if (is_alive(n->bev) &&
-	    peer_access(fd, n->admission->groups, NULL) == PEER_STRANGER)
-		shutdown(fd, SHUT_RDWR); /* evhttp sees the end and cleans up */
-	newcomer_free(n);
+	if (!is_alive(c->bev)) {
+		client_free(c);
+		return;
+	}
+	if (peer_access(fd, a->groups, &c->uid) == PEER_STRANGER) {
+		turn_away(c);
+		return;
+	}
+	event_free(c->look);
+	c->look = NULL;
+	make_room(a);
+	if (!event_pending(a->sweep, EV_TIMEOUT, NULL))
+		event_add(a->sweep, &later);
+}
+
+static int
+set_up(struct client *c, struct event_base *base)
+{
+	c->look = evtimer_new(base, look_cb, c);
+	c->bev = bufferevent_socket_new(base, -1, 0);
+	if (c->look == NULL || c->bev == NULL)
+		return -ENOMEM;
+	/* evhttp takes nothing while it answers, and would let it pile up */
+	bufferevent_setwatermark(c->bev, EV_READ, 0, c->admission->limits.unread);
+	return 0;
 }
 
 struct bufferevent *
 admission_bev_cb(struct event_base *base, void *admission)
 {
 	struct admission *a = admission;
-	struct newcomer *n;
+	struct client *c;
 
-	n = calloc(1, sizeof(*n));
-	if (n == NULL)
+	c = calloc(1, sizeof(*c));
+	if (c == NULL)
 		return NULL;
-	n->admission = a;
-	n->look = evtimer_new(base, look_cb, n);
-	n->bev = bufferevent_socket_new(base, -1, 0);
-	if (n->look == NULL || n->bev == NULL) {
-		if (n->look != NULL)
-			event_free(n->look);
-		if (n->bev != NULL)
-			bufferevent_free(n->bev);
-		free(n);
+	c->admission = a;
+	c->uid = (uid_t)-1;
+	if (set_up(c, base) < 0) {
+		if (c->look != NULL)
+			event_free(c->look);
+		if (c->bev != NULL)
+			bufferevent_free(c->bev);
+		free(c);
 		return NULL;
 	}
-	bufferevent_incref(n->bev);
-	LIST_INSERT_HEAD(&a->newcomers, n, link);
-	event_active(n->look, EV_TIMEOUT, 1);
-	return n->bev;
+	bufferevent_incref(c->bev);
+	TAILQ_INSERT_TAIL(&a->clients, c, link);
+	event_active(c->look, EV_TIMEOUT, 1);
+	return c->bev;
 }
 
 int
-admission_new(const struct peer_groups *groups, struct admission **ret)
+admission_new(struct event_base *base, const struct peer_groups *groups,
+    const struct admission_limits *limits, struct admission **ret)
 {
 	struct admission *a;
 
@@ -100,7 +217,13 @@ admission_new(const struct peer_groups *groups, struct admission **ret)
 	if (a == NULL)
 		return -ENOMEM;
 	a->groups = groups;
-	LIST_INIT(&a->newcomers);
+	a->limits = *limits;
+	TAILQ_INIT(&a->clients);
+	a->sweep = evtimer_new(base, sweep_cb, a);
+	if (a->sweep == NULL) {
+		free(a);
+		return -ENOMEM;
+	}
 	*ret = a;
 	return 0;
 }
@@ -110,8 +233,9 @@ admission_free(struct admission *a)
 {
 	if (a == NULL)
 		return NULL;
-	while (!LIST_EMPTY(&a->newcomers))
-		newcomer_free(LIST_FIRST(&a->newcomers));
+	while (!TAILQ_EMPTY(&a->clients))
+		client_free(TAILQ_FIRST(&a->clients));
+	event_free(a->sweep);
 	free(a);
 	return NULL;
 }

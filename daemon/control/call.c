@@ -105,6 +105,8 @@ committed_cb(int r, void *arg)
 	call_attend(reply->http, NULL, NULL);
 	if (r < 0)
 		send_failure(reply->http, "the inventory could not be written");
+	else if (reply->text == NULL)
+		evhttp_send_reply(reply->http, reply->status, NULL, NULL);
 	else
 		send_text(reply->http, reply->status, "application/json", reply->text,
 		    reply->len);
@@ -128,7 +130,7 @@ call_reply_saved(struct call *call, int status, struct json_writer *w)
 		.http = call->http,
 		.status = status,
 	};
-	if (finish_json(w, &reply->text, &reply->len) < 0 ||
+	if ((w != NULL && finish_json(w, &reply->text, &reply->len) < 0) ||
 	    store_after_commit(store, committed_cb, reply) < 0) {
 		saved_reply_free(reply);
 		send_failure(call->http, "no memory for the answer");
@@ -164,14 +166,44 @@ call_parameter(const struct call *call, const char *name)
 	return evhttp_find_header(&call->query, name);
 }
 
+static bool
+is_word(const char *words, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (; *words != '\0'; words += strspn(words, " ")) {
+		size_t n = strcspn(words, " ");
+
+		if (n == len && memcmp(words, word, n) == 0)
+			return true;
+		words += n;
+	}
+	return false;
+}
+
+bool
+call_unknown_parameter(struct call *call, const char *known)
+{
+	const struct evkeyval *pair;
+
+	TAILQ_FOREACH (pair, &call->query, next)
+		if (!is_word(known, pair->key)) {
+			problem_send(call->http,
+			    &(struct problem){ .status = 422,
+				.detail = "no such parameter",
+				.field = pair->key });
+			return true;
+		}
+	return false;
+}
+
 static void
 refuse_body(struct call *call, int r)
 {
 	struct problem p = { .status = 400, .detail = "the body is not a JSON object" };
 
 	if (r == -E2BIG)
-		p = (struct problem){ .status = 413,
-			.detail = "the body is too large" };
+		p.detail = "the JSON is nested too deeply, or has too many values";
 	if (r == -ENOMEM)
 		p = (struct problem){ .status = 500, .detail = "no memory" };
 	problem_send(call->http, &p);

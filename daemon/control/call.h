@@ -8,6 +8,7 @@
 #ifndef CALL_H
 #define CALL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
 
@@ -16,12 +17,14 @@
 
 #include "control/control.h"
 
+struct events;
 struct json;
 struct json_writer;
 
 /* What handlers work with; outlives every request. */
 struct service {
 	struct control_means means;
+	struct events *events;
 	const struct config *config; /* changes when the configuration is read again */
 	int64_t since;               /* when the daemon was started */
 };
@@ -39,12 +42,16 @@ struct call {
 /* Answers with the JSON written so far; 500 where that failed. */
 void call_reply(struct call *call, int status, struct json_writer *w);
 void call_reply_text(struct call *call, int status, const char *text);
-/* The same as call_reply(), but only after all that was written to the inventory so far
- * is on disk: what was promised survives a crash. 500 where it can't be saved. */
+/* The same as call_reply() (w NULL: without content), but only after all that was
+ * written to the inventory so far is on disk: what was promised survives a crash. 500
+ * where it can't be saved. */
 void call_reply_saved(struct call *call, int status, struct json_writer *w);
 /* The body as JSON; *ret is NULL where there was none. Where it isn't an object a
  * problem is answered, and the return is negative. */
 int call_body(struct call *call, struct json **ret);
+/* Answers with a problem, and says true, where the query has a parameter that isn't
+ * among these words: an answer that ignores one would be taken for what was asked. */
+bool call_unknown_parameter(struct call *call, const char *known);
 /* A parameter of the query, or NULL. */
 const char *call_parameter(const struct call *call, const char *name);
 

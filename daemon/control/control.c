@@ -23,16 +23,19 @@
 #include "control/admission.h"
 #include "control/call.h"
 #include "control/endpoint.h"
+#include "control/events.h"
 #include "control/peer.h"
 #include "control/problem.h"
 #include "control/routes.h"
 #include "platform/clock.h"
+#include "platform/group.h"
 #include "platform/log.h"
 #include "scope.h"
 
 #define HEADERS_MAX    (16 * 1024)
 #define BODY_MAX       (1024 * 1024)
 #define IDLE_TIMEOUT_S 60
+#define CLIENTS_MAX    256
 #define PAUSE_MS       100 /* where no more descriptors are to be had */
 
 /* evhttp refuses by itself, and in HTML, what is over its own limits; the room between
@@ -42,15 +45,20 @@
   (EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST | EVHTTP_REQ_PUT | \
       EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS | EVHTTP_REQ_PATCH)
 
+/* A socket that is listened on. */
+struct door {
+	struct endpoint *endpoint;
+	struct evhttp_bound_socket *bound;
+	struct evconnlistener *listener; /* owned by http */
+};
+
 struct control {
 	struct service service;
 	struct evhttp *http;
 	struct admission *admission;
 	struct peer_groups groups;
-	struct endpoint
-	    *endpoint; /* these three: NULL before the first configuration */
-	struct evhttp_bound_socket *bound;
-	struct evconnlistener *listener; /* owned by http */
+	struct door door; /* in use; empty before the first configuration */
+	struct door next; /* prepared */
 	struct event *resume;
 };
 
@@ -84,11 +92,12 @@ refuse(struct evhttp_request *http, int status, const char *detail)
 
 /* What may this client do with this route? */
 static bool
-is_allowed(
-    const struct control *c, const struct route *route, struct evhttp_request *http)
+is_allowed(const struct control *c, const struct route *route, struct call *call)
 {
-	enum peer_access access = peer_access(descriptor(http), &c->groups, NULL);
+	uid_t uid = (uid_t)-1;
+	enum peer_access access = peer_access(descriptor(call->http), &c->groups, &uid);
 
+	call->uid = uid;
 	switch (access) {
 	case PEER_ADMIN:
 		return true;
@@ -133,7 +142,7 @@ request_cb(struct evhttp_request *http, void *arg)
 		refuse_method(http, methods);
 	else if (r < 0)
 		refuse(http, 404, "there is no such path");
-	else if (!is_allowed(c, route, http))
+	else if (!is_allowed(c, route, &call))
 		refuse(http, 403, "you may not do this");
 	else if (evbuffer_get_length(evhttp_request_get_input_buffer(http)) > BODY_MAX)
 		refuse(http, 413, "the body is too large");
@@ -162,24 +171,24 @@ resume_cb(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (c->listener != NULL)
-		evconnlistener_enable(c->listener);
+	if (c->door.listener != NULL)
+		evconnlistener_enable(c->door.listener);
+	if (c->next.listener != NULL)
+		evconnlistener_enable(c->next.listener);
 }
 
 /* The file goes first: while we listen nobody else takes its path. */
 static void
-close_socket(struct control *c)
+close_door(struct control *c, struct door *d)
 {
-	c->endpoint = endpoint_close(c->endpoint);
-	if (c->bound != NULL)
-		evhttp_del_accept_socket(c->http, c->bound);
-	c->bound = NULL;
-	c->listener = NULL;
+	endpoint_close(d->endpoint);
+	if (d->bound != NULL)
+		evhttp_del_accept_socket(c->http, d->bound);
+	*d = (struct door){ 0 };
 }
 
-/* The old one, if any, is closed when the new one is there. */
 static int
-open_socket(struct control *c, const char *path)
+open_door(struct control *c, const char *path, struct door *ret)
 {
 	_cleanup_(endpoint_closep) struct endpoint *endpoint = NULL;
 	struct evconnlistener *listener;
@@ -201,10 +210,7 @@ open_socket(struct control *c, const char *path)
 		evconnlistener_free(listener);
 		return -ENOMEM;
 	}
-	close_socket(c);
-	c->endpoint = steal_ptr(endpoint);
-	c->bound = bound;
-	c->listener = listener;
+	*ret = (struct door){ steal_ptr(endpoint), bound, listener };
 	evconnlistener_set_error_cb(listener, accept_failed_cb);
 	return 0;
 }
@@ -215,7 +221,7 @@ find_group(const char *name, const char *meant_for)
 	gid_t group;
 	int r;
 
-	r = peer_find_group(name, &group);
+	r = group_find(name, &group);
 	if (r == 0)
 		return group;
 	if (name != NULL && *name != '\0')
@@ -240,7 +246,7 @@ admit(struct control *c, const struct config *config)
 		mode = 0666;
 	else if (c->groups.admins != PEER_NO_GROUP)
 		mode = 0660;
-	r = endpoint_allow(c->endpoint, c->groups.admins, mode);
+	r = endpoint_allow(c->door.endpoint, c->groups.admins, mode);
 	if (r < 0)
 		log_line(LOG_NOTICE, NULL,
 		    "control socket cannot be given to group %s: %s",
@@ -248,19 +254,32 @@ admit(struct control *c, const struct config *config)
 }
 
 int
-control_configure(struct control *c, const struct config *config)
+control_prepare(struct control *c, const struct config *config)
 {
 	const char *path = config->control.socket;
-	int r;
 
-	if (c->endpoint == NULL || strcmp(endpoint_path(c->endpoint), path) != 0) {
-		r = open_socket(c, path);
-		if (r < 0)
-			return r;
+	if (c->door.endpoint != NULL &&
+	    strcmp(endpoint_path(c->door.endpoint), path) == 0)
+		return 0;
+	return open_door(c, path, &c->next);
+}
+
+void
+control_commit(struct control *c, const struct config *config)
+{
+	if (c->next.endpoint != NULL) {
+		close_door(c, &c->door);
+		c->door = c->next;
+		c->next = (struct door){ 0 };
 	}
 	c->service.config = config;
 	admit(c, config);
-	return 0;
+}
+
+void
+control_abandon(struct control *c)
+{
+	close_door(c, &c->next);
 }
 
 /* ---- the server ---- */
@@ -271,7 +290,12 @@ start(struct control *c)
 	struct event_base *base = c->service.means.base;
 	int r;
 
-	r = admission_new(&c->groups, &c->admission);
+	r = admission_new(base, &c->groups,
+	    &(struct admission_limits){
+		.clients = CLIENTS_MAX, .unread = HARD_BODY_MAX + HEADERS_MAX },
+	    &c->admission);
+	if (r == 0)
+		r = events_new(base, c->service.means.store, &c->service.events);
 	if (r < 0)
 		return r;
 	c->resume = evtimer_new(base, resume_cb, c);
@@ -313,9 +337,11 @@ control_free(struct control *c)
 {
 	if (c == NULL)
 		return NULL;
-	close_socket(c);
+	close_door(c, &c->next);
+	close_door(c, &c->door);
 	if (c->http != NULL)
 		evhttp_free(c->http); /* answers under way end by their closed_cb */
+	events_free(c->service.events);
 	admission_free(c->admission);
 	if (c->resume != NULL)
 		event_free(c->resume);

@@ -14,6 +14,7 @@ struct config;
 struct control;
 struct deploy;
 struct event_base;
+struct reload;
 struct renewals;
 struct responder;
 struct schedule;
@@ -26,13 +27,22 @@ struct control_means {
 	struct renewals *renewals;
 	struct schedule *schedule;
 	struct responder *responder;
+	/* Reads the configuration again; what it comes to is in *ret, to be cleared
+	 * also where it failed. It calls control_prepare() and what follows it. */
+	int (*reload)(struct reload *ret, void *arg);
+	void *reload_arg;
 };
 
 int control_new(const struct control_means *means, struct control **ret);
 struct control *control_free(struct control *c);
-/* Opens (or keeps) the socket of this configuration: 0660 with its group, or 0600 where
- * the group doesn't exist, with a notice. config is lent until the next call. Where it
- * fails nothing changes: the socket stays, and what was lent before still is. */
-int control_configure(struct control *c, const struct config *config);
+/* Opens the socket of this configuration, unless it is open already; the one in use
+ * stays. To be followed by one of the two below. -EADDRINUSE: somebody listens there;
+ * -EEXIST: something else than a socket is there. */
+int control_prepare(struct control *c, const struct config *config);
+/* From now on this configuration is in force, lent until the next call: its socket is
+ * used, 0660 with its group, or 0600 where the group doesn't exist, with a notice. */
+void control_commit(struct control *c, const struct config *config);
+/* Closes what was prepared. */
+void control_abandon(struct control *c);
 
 #endif

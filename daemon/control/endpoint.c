@@ -16,7 +16,7 @@
 
 #include "platform/file.h"
 
-#define BACKLOG 128
+#define BACKLOG 1024 /* who connects without waiting isn't refused for a burst */
 
 struct endpoint {
 	char *path;

@@ -6,7 +6,6 @@
 #include "control/peer.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,7 +13,6 @@
 #include "scope.h"
 
 #define GROUPS_MAX (64 * 1024) /* what Linux allows a process to have */
-#define ENTRY_MAX  (1024 * 1024)
 
 /* The supplementary groups; SO_PEERGROUPS tells with ERANGE how much room it needs. */
 static int
@@ -68,28 +66,4 @@ peer_access(int fd, const struct peer_groups *groups, uid_t *ret_uid)
 	if (is_member(groups->readers, peer.gid, theirs, count))
 		return PEER_READER;
 	return PEER_STRANGER;
-}
-
-int
-peer_find_group(const char *name, gid_t *ret)
-{
-	struct group entry;
-	struct group *found;
-	int r = ERANGE;
-
-	if (name == NULL || *name == '\0')
-		return -ENOENT;
-	for (size_t size = 1024; r == ERANGE && size <= ENTRY_MAX; size *= 4) {
-		_cleanup_free_ char *room = malloc(size);
-
-		if (room == NULL)
-			return -ENOMEM;
-		r = getgrnam_r(name, &entry, room, size, &found);
-		if (r == 0 && found != NULL) {
-			*ret = found->gr_gid;
-			return 0;
-		}
-	}
-	/* Some name services answer with an error where they mean "none". */
-	return r == ERANGE ? -ERANGE : -ENOENT;
 }

@@ -25,7 +25,5 @@ enum peer_access {
 
 /* ret_uid may be NULL. */
 enum peer_access peer_access(int fd, const struct peer_groups *groups, uid_t *ret_uid);
-/* The id of a group; -ENOENT where there is none of that name, or no name. */
-int peer_find_group(const char *name, gid_t *ret);
 
 #endif

@@ -13,6 +13,7 @@
 #include <event2/buffer.h>
 #include <event2/http.h>
 
+#include "config/config.h"
 #include "control/view.h"
 #include "json.h"
 #include "platform/clock.h"
@@ -31,6 +32,7 @@ static const struct {
 	{ 422, "Unprocessable Content" },
 	{ 429, "Too Many Requests" },
 	{ 500, "Internal Server Error" },
+	{ 503, "Service Unavailable" },
 };
 
 static const char *
@@ -42,6 +44,20 @@ title(int status)
 	return "Error";
 }
 
+static void
+write_error(struct json_writer *w, const struct config_error *e)
+{
+	json_open_object(w);
+	json_member_string(w, "field", e->field);
+	json_member_string(w, "file", e->file);
+	if (e->line > 0)
+		json_member_integer(w, "line", e->line);
+	else
+		json_member_null(w, "line");
+	json_member_string(w, "message", e->message);
+	json_close_object(w);
+}
+
 /* "errors" has the field of each thing that is wrong; file and line are for errors of
  * configuration files. */
 static void
@@ -49,12 +65,12 @@ write_errors(struct json_writer *w, const struct problem *p)
 {
 	json_name(w, "errors");
 	json_open_array(w);
-	json_open_object(w);
-	json_member_string(w, "field", p->field);
-	json_member_null(w, "file");
-	json_member_null(w, "line");
-	json_member_string(w, "message", p->detail);
-	json_close_object(w);
+	if (p->field != NULL)
+		write_error(w,
+		    &(struct config_error){
+			.field = (char *)p->field, .message = (char *)p->detail });
+	for (size_t i = 0; p->errors != NULL && i < p->errors->n; i++)
+		write_error(w, &p->errors->v[i]);
 	json_close_array(w);
 }
 
@@ -70,7 +86,7 @@ compose(const struct problem *p, char **ret, size_t *ret_len)
 	json_member_integer(w, "status", p->status);
 	json_member_string(w, "detail",
 	    p->field != NULL ? "the request has a wrong field" : p->detail);
-	if (p->field != NULL)
+	if (p->field != NULL || p->errors != NULL)
 		write_errors(w, p);
 	if (p->next_attempt != 0)
 		view_member_time(w, "next_attempt", p->next_attempt);

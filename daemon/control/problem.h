@@ -8,13 +8,15 @@
 
 #include <stdint.h>
 
+struct config_errors;
 struct evhttp_request;
 
 struct problem {
 	int status;
-	const char *detail;   /* one sentence for people */
-	const char *field;    /* of the request, that `detail` is about; or NULL */
-	int64_t next_attempt; /* when to come again, or 0 */
+	const char *detail; /* one sentence for people */
+	const char *field;  /* of the request, that `detail` is about; or NULL */
+	const struct config_errors *errors; /* several of those, or NULL */
+	int64_t next_attempt;               /* when to come again, or 0 */
 };
 
 /* Answers the request. */

@@ -39,8 +39,18 @@ int routes_decode(const char *text, size_t len, char *ret, size_t size);
 
 void status_show(struct call *call);
 void status_health(struct call *call);
+void reload_run(struct call *call);
+void events_list(struct call *call);
+void events_history(struct call *call);
+void accounts_list(struct call *call);
+void pem_show(struct call *call);
 void certificates_list(struct call *call);
 void certificates_show(struct call *call);
 void certificates_renew(struct call *call);
+void certificates_deploy(struct call *call);
+void certificates_pause(struct call *call);
+void certificates_resume(struct call *call);
+void edit_put(struct call *call);
+void edit_delete(struct call *call);
 
 #endif

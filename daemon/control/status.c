@@ -4,9 +4,7 @@
  * Handlers of /v1/status and /healthz. Counting reads every certificate, a page in each
  * turn of the loop, so that nothing else waits for it.
  */
-#ifdef HAVE_CONFIG_H
-#  include "autoconf.h"
-#endif
+#include "autoconf.h"
 
 #include <errno.h>
 #include <stdbool.h>

@@ -355,8 +355,8 @@ write_domains(struct json_writer *w, const struct facts *f, const struct view *v
 }
 
 /* The issuer's section; before the first issue the first one that will be asked. */
-static const char *
-ca_name(const struct facts *f, const struct view *v)
+const char *
+view_ca(const struct facts *f, const struct view *v)
 {
 	const struct issued *row = v->row_count > 0 ? v->rows[0] : NULL;
 
@@ -418,7 +418,7 @@ view_write(struct json_writer *w, const struct facts *f, const struct view *v)
 	json_member_string(w, "name", c->name);
 	json_member_string(w, "origin", certificate_origin_name(c->origin));
 	write_domains(w, f, v);
-	json_member_string(w, "ca", ca_name(f, v));
+	json_member_string(w, "ca", view_ca(f, v));
 	json_member_string(w, "profile", f->spec != NULL ? f->spec->profile : NULL);
 	json_member_string(w, "state", view_state_name(v->state));
 	json_member_string(w, "health", view_health_name(v->health));

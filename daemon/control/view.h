@@ -55,6 +55,8 @@ const char *view_activity_name(enum view_activity activity);
 
 /* The facts must outlive the view. */
 void view_judge(const struct facts *f, struct view *ret);
+/* The issuer's section, or NULL. */
+const char *view_ca(const struct facts *f, const struct view *v);
 /* The object of the API. */
 void view_write(struct json_writer *w, const struct facts *f, const struct view *v);
 /* A member with a time as text, or null for 0. */

@@ -129,9 +129,6 @@ attempt_judge(struct attempt *a, const struct json *now, int64_t now_ms)
 								  : ATTEMPT_DONE;
 	if (is_held(a, now))
 		return ATTEMPT_FAILED;
-	/* It was deploying already when it was asked for. */
-	if (a->ran && is(a->before, "deploying"))
-		return ATTEMPT_DONE;
 	if (a->ran && has_settled(a, now_ms))
 		return ATTEMPT_FAILED;
 	return ATTEMPT_RUNS;

@@ -34,8 +34,30 @@ struct client {
 struct sink {
 	CURL *curl;
 	FILE *out; /* NULL: to the buffer in any case */
+	int (*line_cb)(const char *line, size_t len, void *arg);
+	void *arg;
 	struct buffer body;
 };
+
+/* Whole lines go to the callback; what is left waits for its end. */
+static int
+hand_lines(struct sink *sink)
+{
+	struct buffer *b = &sink->body;
+	size_t done = 0;
+	const char *end;
+	int r = 0;
+
+	while (r >= 0 && (end = memchr(b->data + done, '\n', b->len - done)) != NULL) {
+		size_t len = (size_t)(end - b->data) - done;
+
+		r = sink->line_cb(b->data + done, len, sink->arg);
+		done += len + 1;
+	}
+	memmove(b->data, b->data + done, b->len - done + 1);
+	b->len -= done;
+	return r;
+}
 
 static size_t
 write_cb(char *data, size_t one, size_t len, void *arg)
@@ -50,7 +72,11 @@ write_cb(char *data, size_t one, size_t len, void *arg)
 	if (len > REPLY_MAX - sink->body.len)
 		return 0;
 	buffer_add(&sink->body, data, len);
-	return sink->body.failed ? 0 : len;
+	if (sink->body.failed)
+		return 0;
+	if (sink->line_cb != NULL && status == 200 && hand_lines(sink) < 0)
+		return 0;
+	return len;
 }
 
 static int
@@ -237,6 +263,22 @@ client_copy(struct client *c, const char *path, FILE *out, struct client_reply *
 	int r;
 
 	r = request(c, "GET", path, NULL, &sink, ret);
+	buffer_free(&sink.body);
+	return r;
+}
+
+int
+client_lines(struct client *c, const char *path, bool patient,
+    int (*cb)(const char *line, size_t len, void *arg), void *arg,
+    struct client_reply *ret)
+{
+	struct sink sink = { .curl = c->curl, .line_cb = cb, .arg = arg };
+	int r;
+
+	curl_easy_setopt(
+	    c->curl, CURLOPT_LOW_SPEED_TIME, patient ? 0L : SILENCE_TIMEOUT);
+	r = request(c, "GET", path, NULL, &sink, ret);
+	curl_easy_setopt(c->curl, CURLOPT_LOW_SPEED_TIME, SILENCE_TIMEOUT);
 	buffer_free(&sink.body);
 	return r;
 }

@@ -7,6 +7,7 @@
 #ifndef CLIENT_H
 #define CLIENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -34,6 +35,12 @@ int client_ask(struct client *c, const char *method, const char *path, const cha
  * in *ret as from client_ask(). */
 int client_copy(
     struct client *c, const char *path, FILE *out, struct client_reply *ret);
+/* GET whose body, where the status is 200, is handed to cb line by line as it comes;
+ * any other is in *ret. patient: however long nothing comes. A negative return of cb
+ * ends it. */
+int client_lines(struct client *c, const char *path, bool patient,
+    int (*cb)(const char *line, size_t len, void *arg), void *arg,
+    struct client_reply *ret);
 void client_reply_clear(struct client_reply *reply);
 /* What went wrong last, for people. */
 const char *client_error(const struct client *c);

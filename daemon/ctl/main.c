@@ -3,9 +3,7 @@
  *
  * It knows options and usage; what verbs do is in verbs.c and renew.c.
  */
-#ifdef HAVE_CONFIG_H
-#  include "autoconf.h"
-#endif
+#include "autoconf.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -15,35 +13,67 @@
 
 #include "ctl/client.h"
 #include "ctl/verbs.h"
+#include "platform/paths.h"
 #include "scope.h"
 
-#ifndef PACKAGE_VERSION
-#  define PACKAGE_VERSION "0"
-#endif
-
-#define DEFAULT_SOCKET    "/run/renewd/control.sock"
 #define DEFAULT_TIMEOUT_S 600
 #define TIMEOUT_MAX_S     (365 * 86400)
 
 struct command_line {
 	const char *socket;
-	unsigned given; /* enum ctl_option */
 	bool help;
 	bool version;
 	bool wrong;
 	struct ctl ctl;
 };
 
-static const struct option options[] = {
+/* What getopt_long() returns for options without a letter: their index after this. */
+#define LONG_ONLY 256
+
+static int take_timeout(struct command_line *line, const char *value);
+
+/* The options that only some verbs take. */
+static const struct {
+	const char *name;
+	enum ctl_option bit;
+	int argument;
+	int letter;  /* 0: none */
+	int setting; /* of enum ctl_setting, or -1 */
+	int (*take)(struct command_line *line, const char *value);
+} verb_options[] = {
+	{ "force", CTL_FORCE, no_argument, 0, -1, NULL },
+	{ "wait", CTL_WAIT, no_argument, 0, -1, NULL },
+	{ "timeout", CTL_TIMEOUT, required_argument, 0, -1, take_timeout },
+	{ "purge", CTL_PURGE, no_argument, 0, -1, NULL },
+	{ "revoke", CTL_REVOKE, no_argument, 0, -1, NULL },
+	{ "follow", CTL_FOLLOW, no_argument, 'f', -1, NULL },
+	{ "keys", CTL_KEYS, required_argument, 0, CTL_SET_KEYS, NULL },
+	{ "ca", CTL_CA, required_argument, 0, CTL_SET_CA, NULL },
+	{ "profile", CTL_PROFILE, required_argument, 0, CTL_SET_PROFILE, NULL },
+	{ "deploy", CTL_DEPLOY, required_argument, 0, CTL_SET_DEPLOY, NULL },
+};
+
+static const struct option common_options[] = {
 	{ "socket", required_argument, NULL, 's' },
 	{ "json", no_argument, NULL, 'j' },
-	{ "force", no_argument, NULL, 'f' },
-	{ "wait", no_argument, NULL, 'w' },
-	{ "timeout", required_argument, NULL, 't' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
-	{ 0 },
 };
+
+#define OPTIONS (ELEMENTS(common_options) + ELEMENTS(verb_options))
+
+static void
+make_options(struct option ret[OPTIONS + 1])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < ELEMENTS(common_options); i++)
+		ret[n++] = common_options[i];
+	for (size_t i = 0; i < ELEMENTS(verb_options); i++)
+		ret[n++] = (struct option){ verb_options[i].name,
+			verb_options[i].argument, NULL, LONG_ONLY + (int)i };
+	ret[n] = (struct option){ 0 };
+}
 
 static void
 print_usage(FILE *out)
@@ -54,7 +84,7 @@ print_usage(FILE *out)
 		    verbs[i].arguments[0] != 0 ? " " : "", verbs[i].arguments,
 		    verbs[i].help);
 	fputs("\n"
-	      "  -s, --socket=SOCKET  default: " DEFAULT_SOCKET "\n"
+	      "  -s, --socket=SOCKET  default: " PATHS_CONTROL_SOCKET "\n"
 	      "      --json           print renewd's answer as it is\n"
 	      "  -h, --help\n"
 	      "      --version\n\n"
@@ -94,41 +124,52 @@ parse_duration(const char *text, int64_t *ret)
 	return -EINVAL;
 }
 
+static int
+take_timeout(struct command_line *line, const char *value)
+{
+	int r = parse_duration(value, &line->ctl.timeout_s);
+
+	if (r < 0)
+		fprintf(stderr, "renewctl: --timeout wants a time as 90s or 10m\n");
+	return r;
+}
+
+static void
+read_verb_option(struct command_line *line, size_t i, const char *value)
+{
+	line->ctl.given |= verb_options[i].bit;
+	if (verb_options[i].setting >= 0)
+		line->ctl.settings[verb_options[i].setting] = value;
+	if (verb_options[i].take != NULL && verb_options[i].take(line, value) < 0)
+		line->wrong = true;
+}
+
+static bool
+read_letter(struct command_line *line, int letter)
+{
+	for (size_t i = 0; i < ELEMENTS(verb_options); i++)
+		if (verb_options[i].letter == letter) {
+			read_verb_option(line, i, NULL);
+			return true;
+		}
+	return false;
+}
+
 static void
 read_option(struct command_line *line, int option)
 {
-	switch (option) {
-	case 's':
+	if (option >= LONG_ONLY)
+		read_verb_option(line, (size_t)(option - LONG_ONLY), optarg);
+	else if (option == 's')
 		line->socket = optarg;
-		break;
-	case 'j':
+	else if (option == 'j')
 		line->ctl.json = true;
-		break;
-	case 'f':
-		line->given |= CTL_FORCE;
-		line->ctl.force = true;
-		break;
-	case 'w':
-		line->given |= CTL_WAIT;
-		line->ctl.wait = true;
-		break;
-	case 't':
-		line->given |= CTL_TIMEOUT;
-		if (parse_duration(optarg, &line->ctl.timeout_s) < 0) {
-			fprintf(
-			    stderr, "renewctl: --timeout wants a time as 90s or 10m\n");
-			line->wrong = true;
-		}
-		break;
-	case 'h':
+	else if (option == 'h')
 		line->help = true;
-		break;
-	case 'V':
+	else if (option == 'V')
 		line->version = true;
-		break;
-	default: /* getopt has said what */
-		line->wrong = true;
-	}
+	else if (!read_letter(line, option))
+		line->wrong = true; /* getopt has said what */
 }
 
 /* What is wrong with how the verb is used, or NULL. */
@@ -139,7 +180,7 @@ check_usage(const struct verb *verb, const struct command_line *line)
 		return "an argument is missing";
 	if (line->ctl.count > verb->max)
 		return "too many arguments";
-	if (line->given & ~verb->options)
+	if (line->ctl.given & ~verb->options)
 		return "doesn't take this option";
 	for (size_t i = 0; i < line->ctl.count; i++)
 		if (line->ctl.args[i][0] == '\0')
@@ -201,12 +242,14 @@ int
 main(int argc, char **argv)
 {
 	struct command_line line = {
-		.socket = DEFAULT_SOCKET,
+		.socket = PATHS_CONTROL_SOCKET,
 		.ctl.timeout_s = DEFAULT_TIMEOUT_S,
 	};
+	struct option options[OPTIONS + 1];
 	int option;
 
-	while ((option = getopt_long(argc, argv, "s:h", options, NULL)) != -1)
+	make_options(options);
+	while ((option = getopt_long(argc, argv, "s:hf", options, NULL)) != -1)
 		read_option(&line, option);
 	if (line.help) {
 		print_usage(stdout);

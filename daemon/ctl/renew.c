@@ -117,9 +117,10 @@ ask(const struct ctl *ctl, struct asked *a)
 	if (a->path == NULL || path == NULL)
 		return CTL_REFUSED;
 	if (!verbs_ask(ctl, a->name, "POST", path,
-		ctl->force ? "{\"force\":true}" : "{}", &a->before, &status))
+		ctl->given & CTL_FORCE ? "{\"force\":true}" : "{}", &a->before,
+		&status))
 		return status;
-	if (!ctl->wait) {
+	if ((ctl->given & CTL_WAIT) == 0) {
 		print_answer(ctl, a->name, &a->before);
 		return CTL_DONE;
 	}
@@ -320,18 +321,18 @@ wait_for_all(struct wait *w)
 	clear_progress(w);
 }
 
-int
-verb_renew(const struct ctl *ctl)
+static int
+renew_all(const struct ctl *ctl, const char *const *names, size_t count)
 {
-	struct wait w = { .ctl = ctl, .count = ctl->count };
+	struct wait w = { .ctl = ctl, .count = count };
 
-	w.asked = calloc(ctl->count, sizeof(*w.asked));
+	w.asked = calloc(count, sizeof(*w.asked));
 	if (w.asked == NULL)
 		return CTL_REFUSED;
 	w.progress = isatty(STDERR_FILENO) == 1;
 	w.begun = clock_monotonic_ms();
 	for (size_t i = 0; i < w.count && w.status != CTL_NO_DAEMON; i++) {
-		w.asked[i].name = ctl->args[i];
+		w.asked[i].name = names[i];
 		worsen(&w.status, ask(ctl, &w.asked[i]));
 	}
 	wait_for_all(&w);
@@ -341,4 +342,16 @@ verb_renew(const struct ctl *ctl)
 	}
 	free(w.asked);
 	return w.status;
+}
+
+int
+renew_wait(const struct ctl *ctl, const char *name)
+{
+	return renew_all(ctl, &name, 1);
+}
+
+int
+verb_renew(const struct ctl *ctl)
+{
+	return renew_all(ctl, (const char *const *)ctl->args, ctl->count);
 }

@@ -33,6 +33,21 @@ verbs_complain(const struct ctl *ctl, const char *subject, const char *text)
 	fputc('\n', stderr);
 }
 
+/* "; FIELD: MESSAGE", or "; FILE:LINE: MESSAGE" where a file is to blame. */
+static void
+describe_error(const struct json *error, struct buffer *b)
+{
+	const char *file = json_string(json_get(error, "file"));
+	const char *field = json_string(json_get(error, "field"));
+	const char *text = json_string(json_get(error, "message"));
+	int64_t line = 0;
+
+	buffer_printf(b, "; %s", file != NULL ? file : field != NULL ? field : "-");
+	if (file != NULL && json_integer(json_get(error, "line"), &line) == 0)
+		buffer_printf(b, ":%" PRId64, line);
+	buffer_printf(b, ": %s", text != NULL ? text : "-");
+}
+
 /* "detail; next attempt in 5 minutes", or what else there is of a problem. */
 static void
 describe(const struct ctl *ctl, const struct client_reply *reply, struct buffer *b)
@@ -50,13 +65,8 @@ describe(const struct ctl *ctl, const struct client_reply *reply, struct buffer 
 		buffer_puts(b, detail);
 	else
 		buffer_printf(b, "renewd answered with status %ld", reply->status);
-	for (size_t i = 0; i < json_count(errors); i++) {
-		const char *field = json_string(json_get(json_at(errors, i), "field"));
-		const char *text = json_string(json_get(json_at(errors, i), "message"));
-
-		buffer_printf(b, "; %s: %s", field != NULL ? field : "-",
-		    text != NULL ? text : "-");
-	}
+	for (size_t i = 0; i < json_count(errors); i++)
+		describe_error(json_at(errors, i), b);
 	if (next != NULL && clock_parse(next, &at) == 0)
 		buffer_printf(b, "; next attempt %s (%s)",
 		    show_when(ctl->show.now, at, when, sizeof(when)), next);
@@ -96,7 +106,7 @@ is_good(const struct ctl *ctl, const char *subject, const struct client_reply *r
 			verbs_print_json(reply);
 		return false;
 	}
-	if (json_type(reply->json) != JSON_OBJECT) {
+	if (reply->status != 204 && json_type(reply->json) != JSON_OBJECT) {
 		verbs_complain(ctl, subject, "the answer is not what renewd says");
 		return false;
 	}
@@ -309,6 +319,31 @@ const struct verb verbs[] = {
 	{ "renew", "NAME... [--force] [--wait] [--timeout=10m]", 1, SIZE_MAX,
 	    CTL_FORCE | CTL_WAIT | CTL_TIMEOUT, CTL_USAGE, verb_renew,
 	    "renew what is due; --force: also what isn't" },
+	{ "add",
+	    "NAME [DOMAIN...] [--keys=] [--ca=] [--profile=] [--deploy=] [--wait]"
+	    " [--timeout=10m]",
+	    1, SIZE_MAX,
+	    CTL_KEYS | CTL_CA | CTL_PROFILE | CTL_DEPLOY | CTL_WAIT | CTL_TIMEOUT,
+	    CTL_USAGE, verb_add,
+	    "have this certificate, too; one that was added so is changed" },
+	{ "remove", "NAME [--purge] [--revoke]", 1, 1, CTL_PURGE | CTL_REVOKE,
+	    CTL_USAGE, verb_remove,
+	    "renew it no more; --purge: its files and keys go at once" },
+	{ "deploy", "NAME", 1, 1, 0, CTL_USAGE, verb_deploy,
+	    "tell all its servers again" },
+	{ "pause", "NAME", 1, 1, 0, CTL_USAGE, verb_pause,
+	    "order nothing for it until it is resumed" },
+	{ "resume", "NAME", 1, 1, 0, CTL_USAGE, verb_resume, "end a pause" },
+	{ "history", "NAME", 1, 1, 0, CTL_USAGE, verb_history,
+	    "what happened to it, the oldest first" },
+	{ "events", "[-f]", 0, 0, CTL_FOLLOW, CTL_USAGE, verb_events,
+	    "what happened to all; -f: and what happens" },
+	{ "accounts", "", 0, 0, 0, CTL_USAGE, verb_accounts,
+	    "the accounts at the CAs" },
+	{ "bundle", "NAME", 1, 1, 0, CTL_USAGE, verb_bundle,
+	    "certificate, chain and private key as PEM" },
+	{ "reload", "", 0, 0, 0, CTL_USAGE, verb_reload,
+	    "read the configuration again: all of it, or nothing where it is bad" },
 	{ "health", "[NAME]", 0, 1, 0, HEALTH_UNKNOWN, verb_health,
 	    "one line for monitoring; exits 0 ok, 1 warning, 2 critical, 3 unknown" },
 };

@@ -28,6 +28,23 @@ enum ctl_option {
 	CTL_FORCE = 1 << 0,
 	CTL_WAIT = 1 << 1,
 	CTL_TIMEOUT = 1 << 2,
+	CTL_PURGE = 1 << 3,
+	CTL_REVOKE = 1 << 4,
+	CTL_FOLLOW = 1 << 5,
+	CTL_KEYS = 1 << 6,
+	CTL_CA = 1 << 7,
+	CTL_PROFILE = 1 << 8,
+	CTL_DEPLOY = 1 << 9,
+};
+
+/* What `add` says about a certificate, beside its domains: keys of the configuration.
+ */
+enum ctl_setting {
+	CTL_SET_KEYS,
+	CTL_SET_CA,
+	CTL_SET_PROFILE,
+	CTL_SET_DEPLOY,
+	CTL_SETTINGS,
 };
 
 /* One run of renewctl. */
@@ -35,10 +52,10 @@ struct ctl {
 	struct client *client;
 	struct show show;
 	bool json;
-	bool force;
-	bool wait;
+	unsigned given; /* enum ctl_option */
 	int64_t timeout_s;
-	char *const *args; /* behind the verb */
+	const char *settings[CTL_SETTINGS]; /* NULL: not given */
+	char *const *args;                  /* behind the verb */
 	size_t count;
 };
 
@@ -75,5 +92,19 @@ void verbs_print_json(const struct client_reply *reply);
 
 /* In renew.c. */
 int verb_renew(const struct ctl *ctl);
+/* Has one renewed where it is due, and waits as `renew --wait` does. */
+int renew_wait(const struct ctl *ctl, const char *name);
+/* In edit.c. */
+int verb_add(const struct ctl *ctl);
+int verb_remove(const struct ctl *ctl);
+int verb_pause(const struct ctl *ctl);
+int verb_resume(const struct ctl *ctl);
+int verb_deploy(const struct ctl *ctl);
+int verb_reload(const struct ctl *ctl);
+/* In streams.c. */
+int verb_events(const struct ctl *ctl);
+int verb_history(const struct ctl *ctl);
+int verb_bundle(const struct ctl *ctl);
+int verb_accounts(const struct ctl *ctl);
 
 #endif

@@ -102,11 +102,9 @@ account_registered(struct store *s, int64_t id, const char *url, const char *con
 	return statement_run(q);
 }
 
-struct account *
-account_free(struct account *a)
+static void
+clear(struct account *a)
 {
-	if (a == NULL)
-		return NULL;
 	free(a->ca);
 	free(a->directory);
 	secret_clear(&a->key);
@@ -114,6 +112,37 @@ account_free(struct account *a)
 	free(a->url);
 	free(a->contacts);
 	free(a->terms);
+	*a = (struct account){ 0 };
+}
+
+int
+account_walk(struct store *s, int (*cb)(const struct account *a, void *arg), void *arg)
+{
+	struct statement *q = store_read(s,
+	    "SELECT id, ca, directory, key, thumbprint, url, contacts, terms, created_at"
+	    " FROM accounts ORDER BY ca, id DESC");
+	struct account a = { 0 };
+	int r;
+
+	while ((r = statement_step(q)) == 1) {
+		r = read_row(q, &a);
+		if (r == 0)
+			r = cb(&a, arg);
+		clear(&a);
+		if (r < 0) {
+			statement_reset(q);
+			return r;
+		}
+	}
+	return r;
+}
+
+struct account *
+account_free(struct account *a)
+{
+	if (a == NULL)
+		return NULL;
+	clear(a);
 	free(a);
 	return NULL;
 }

@@ -175,7 +175,7 @@ certificate_set_spec(struct store *s, int64_t id, enum certificate_origin origin
 {
 	struct statement *q = store_write(s,
 	    "UPDATE certificates SET origin = ?, spec = ?, next_at = ?, removed_at = 0,"
-	    " parked = 0, next_attempt = 0 WHERE id = ?");
+	    " parked = 0, failures = 0, next_attempt = 0, last_error = NULL WHERE id = ?");
 
 	bind_integer(q, origin);
 	bind_text(q, spec);
@@ -188,9 +188,19 @@ int
 certificate_set_removed(struct store *s, int64_t id, int64_t now)
 {
 	struct statement *q = store_write(
-	    s, "UPDATE certificates SET removed_at = ?, next_at = 0 WHERE id = ?");
+	    s, "UPDATE certificates SET removed_at = ?, next_at = ? WHERE id = ?");
 
 	bind_integer(q, now);
+	bind_integer(q, now);
+	bind_integer(q, id);
+	return statement_run(q);
+}
+
+int
+certificate_delete(struct store *s, int64_t id)
+{
+	struct statement *q = store_write(s, "DELETE FROM certificates WHERE id = ?");
+
 	bind_integer(q, id);
 	return statement_run(q);
 }
@@ -265,8 +275,9 @@ certificate_due(struct store *s, int64_t now, int64_t *ret_ids, size_t max)
 int
 certificate_count_due(struct store *s, int64_t now, int64_t *ret)
 {
-	struct statement *q = store_read(
-	    s, "SELECT count(*) FROM certificates WHERE next_at > 0 AND next_at <= ?");
+	struct statement *q = store_read(s,
+	    "SELECT count(*) FROM certificates WHERE next_at > 0 AND next_at <= ?"
+	    " AND removed_at = 0");
 	int r;
 
 	bind_integer(q, now);
@@ -301,7 +312,8 @@ certificate_next(struct store *s, int64_t after, int64_t *ret_at, char **ret_nam
 {
 	struct statement *q = store_read(s,
 	    "SELECT next_at, name, renew_reason FROM certificates"
-	    " WHERE next_at > 0 AND next_at > ? ORDER BY next_at, id LIMIT 1");
+	    " WHERE next_at > 0 AND next_at > ? AND removed_at = 0"
+	    " ORDER BY next_at, id LIMIT 1");
 	int64_t at;
 	int r;
 

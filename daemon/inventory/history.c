@@ -66,3 +66,26 @@ history_walk(struct store *s, const char *certificate, int64_t after, size_t lim
 	}
 	return r;
 }
+
+int
+history_last(struct store *s, int64_t *ret)
+{
+	struct statement *q = store_read(s, "SELECT ifnull(max(id), 0) FROM history");
+	int r = statement_step(q);
+
+	if (r < 0)
+		return r;
+	*ret = column_integer(q);
+	statement_reset(q);
+	return 0;
+}
+
+int
+history_forget(struct store *s, const char *certificate)
+{
+	struct statement *q =
+	    store_write(s, "DELETE FROM history WHERE certificate = ?");
+
+	bind_text(q, certificate);
+	return statement_run(q);
+}

@@ -47,6 +47,9 @@ int account_find(struct store *s, const char *ca, const char *directory,
 int account_insert(struct store *s, struct account *a); /* sets a->id */
 int account_registered(struct store *s, int64_t id, const char *url,
     const char *contacts, const char *terms);
+/* All, by CA, the newest first. A negative return ends the walk and is returned. */
+int account_walk(
+    struct store *s, int (*cb)(const struct account *a, void *arg), void *arg);
 struct account *account_free(struct account *a);
 
 /* ---- certificates to manage ---- */
@@ -99,7 +102,10 @@ int certificate_insert(struct store *s, const char *name,
 /* New text for one that is there; also takes back a removal; looked at now. */
 int certificate_set_spec(struct store *s, int64_t id, enum certificate_origin origin,
     const char *spec, int64_t now);
+/* Not wanted any more; looked at now, to find out how long it is kept. */
 int certificate_set_removed(struct store *s, int64_t id, int64_t now);
+/* With what was issued, ordered and deployed. */
+int certificate_delete(struct store *s, int64_t id);
 /* Saves everything from paused to placeholder_since. The one setter of these fields. */
 int certificate_save(struct store *s, const struct certificate *c);
 /* The text of all with this origin, by name (case-insensitive order), for comparing
@@ -115,8 +121,8 @@ int certificate_due(struct store *s, int64_t now, int64_t *ret_ids, size_t max);
 int certificate_count_due(struct store *s, int64_t now, int64_t *ret);
 /* All that aren't removed; those whose last attempt failed, parked ones included. */
 int certificate_count(struct store *s, int64_t *ret_all, int64_t *ret_failing);
-/* The earliest next_at after `after`; -ENOENT where none. ret_name (may be NULL) is to
- * be freed. */
+/* The earliest next_at after `after` of one that isn't removed; -ENOENT where none.
+ * ret_name (may be NULL) is to be freed. */
 int certificate_next(struct store *s, int64_t after, int64_t *ret_at, char **ret_name,
     enum renew_reason *ret_reason);
 /* All that aren't removed, by name, beginning after the name `after` (NULL: the first),
@@ -133,7 +139,7 @@ struct issued {
 	char *ca; /* section that issued it */
 	int64_t account;
 	char *names;   /* identifiers in canonical order, separated by blanks */
-	char *profile; /* as asked for, or NULL */
+	char *profile; /* as wished for, even if the CA hadn't it; or NULL */
 	char *serial;
 	char *fingerprint; /* SHA-256, hex */
 	char *issuer;
@@ -220,6 +226,10 @@ int history_add(struct store *s, const struct history_event *e);
 /* Events after id `after`, oldest first; certificate NULL: of all. */
 int history_walk(struct store *s, const char *certificate, int64_t after, size_t limit,
     int (*cb)(const struct history_event *e, void *arg), void *arg);
+/* The id of the newest event; 0: none. */
+int history_last(struct store *s, int64_t *ret);
+/* All about this certificate goes. */
+int history_forget(struct store *s, const char *certificate);
 
 DEFINE_CLEANUP(struct account, account_free)
 DEFINE_CLEANUP(struct certificate, certificate_free)

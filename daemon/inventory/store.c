@@ -21,8 +21,8 @@
 
 #define STATEMENTS_MAX  64
 #define PARAMETER_FIRST 1
-#define BUSY_MS         5000
-#define COMMIT_PRIORITY 2 /* after all else of this turn */
+#define BUSY_MS         1000 /* sqlite3(1) in somebody's hands; the loop waits */
+#define COMMIT_PRIORITY 2    /* after all else of this turn */
 
 struct statement {
 	struct store *store;
@@ -51,6 +51,8 @@ struct store {
 	size_t running_count;
 	void (*failure_cb)(int error, void *arg);
 	void *failure_arg;
+	void (*commit_cb)(void *arg);
+	void *commit_arg;
 	struct statement statements[STATEMENTS_MAX];
 	size_t statement_count;
 };
@@ -122,6 +124,13 @@ store_read(struct store *s, const char *sql)
 	return prepare(s, sql);
 }
 
+static void
+tell_failure(struct store *s, int r)
+{
+	if (s->failure_cb != NULL)
+		s->failure_cb(r, s->failure_arg);
+}
+
 static int
 begin(struct store *s)
 {
@@ -130,8 +139,10 @@ begin(struct store *s)
 	if (s->in_transaction)
 		return s->failed;
 	r = execute(s, "BEGIN IMMEDIATE");
-	if (r < 0)
+	if (r < 0) {
+		tell_failure(s, r);
 		return r;
+	}
 	s->in_transaction = true;
 	s->failed = 0;
 	if (s->commit_event != NULL)
@@ -212,8 +223,10 @@ statement_step(struct statement *q)
 	r = errno_of(code);
 	/* a constraint undoes its own statement; anything else may have undone more */
 	if (r < 0 && r != -EEXIST && q->store->in_transaction &&
-	    !sqlite3_stmt_readonly(q->handle))
+	    !sqlite3_stmt_readonly(q->handle)) {
 		q->store->failed = r;
+		tell_failure(q->store, r);
+	}
 	statement_reset(q);
 	return r;
 }
@@ -304,10 +317,13 @@ commit(struct store *s)
 int
 store_flush(struct store *s)
 {
+	bool wrote = s->in_transaction;
 	int r = commit(s);
 
-	if (r < 0 && s->failure_cb != NULL)
-		s->failure_cb(r, s->failure_arg);
+	if (r < 0)
+		tell_failure(s, r);
+	if (r == 0 && wrote && s->commit_cb != NULL)
+		s->commit_cb(s->commit_arg);
 	/* those who come while these run wait for the next commit */
 	s->running = s->waiters;
 	s->running_count = s->waiter_count;
@@ -324,10 +340,25 @@ store_flush(struct store *s)
 }
 
 void
+store_roll_back(struct store *s)
+{
+	if (s->in_transaction)
+		s->failed = -ECANCELED;
+	(void)store_flush(s);
+}
+
+void
 store_on_failure(struct store *s, void (*cb)(int error, void *arg), void *arg)
 {
 	s->failure_cb = cb;
 	s->failure_arg = arg;
+}
+
+void
+store_on_commit(struct store *s, void (*cb)(void *arg), void *arg)
+{
+	s->commit_cb = cb;
+	s->commit_arg = arg;
 }
 
 static void

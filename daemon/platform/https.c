@@ -110,6 +110,15 @@ keep_link(struct https_request *r, const char *value, size_t len)
 		keep_field(r, FIELD_LINK_TERMS, text + 1, strlen(text + 1));
 }
 
+static void
+clear_fields(struct https_request *r)
+{
+	for (size_t i = 0; i < FIELD_COUNT; i++) {
+		free(r->fields[i]);
+		r->fields[i] = NULL;
+	}
+}
+
 static size_t
 header_cb(char *data, size_t size, size_t count, void *arg)
 {
@@ -120,6 +129,8 @@ header_cb(char *data, size_t size, size_t count, void *arg)
 	size_t name_len;
 	size_t value_len;
 
+	if (len > 5 && strncmp(data, "HTTP/", 5) == 0)
+		clear_fields(r); /* what came with an interim answer is not meant */
 	if (colon == NULL || len > HEADER_MAX)
 		return len;
 	name_len = (size_t)(colon - data);
@@ -307,6 +318,7 @@ set_limits(struct https_request *r)
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(easy, CURLOPT_MAXFILESIZE, (long)BODY_MAX);
 	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 16384L);
+	curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); /* a proxy's */
 	curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, body_cb);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, r);
@@ -402,8 +414,7 @@ https_cancel(struct https_request *r)
 	curl_slist_free_all(r->headers);
 	free(r->sent_body);
 	buffer_free(&r->body);
-	for (size_t i = 0; i < FIELD_COUNT; i++)
-		free(r->fields[i]);
+	clear_fields(r);
 	free(r);
 	return NULL;
 }

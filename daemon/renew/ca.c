@@ -22,18 +22,11 @@
 #include "platform/file.h"
 #include "platform/https.h"
 #include "platform/log.h"
-#include "platform/worker.h"
+#include "renew/keyjob.h"
 #include "result.h"
 
 #define DIRECTORY_SECONDS (12 * 3600)
 #define KEY_FILE_MAX      (64 * 1024)
-
-/* A key made in the worker thread; outlives its CA if that goes first. */
-struct key_job {
-	struct ca *ca; /* NULL: not wanted any more */
-	enum acme_key_type type;
-	struct acme_key *key;
-};
 
 struct waiter {
 	ca_ready_cb *cb;
@@ -70,7 +63,7 @@ struct ca {
 	char *account_url;
 	struct acme_session *session;
 	int64_t directory_at;
-	struct key_job *key_job;
+	struct keyjob *keyjob;
 	struct ca_request *request; /* of the session itself */
 	unsigned active;            /* requests of others on their way */
 	TAILQ_HEAD(waiters_head, waiter) waiters;
@@ -198,8 +191,7 @@ ca_unref(struct ca *ca)
 		return NULL;
 	if (ca->means->store != NULL)
 		store_forget(ca->means->store, ca);
-	if (ca->key_job != NULL)
-		ca->key_job->ca = NULL;
+	keyjob_forget(ca->keyjob);
 	ca_cancel(ca->request);
 	free_waiters(ca);
 	acme_session_free(ca->session);
@@ -368,48 +360,16 @@ insert_account(struct ca *ca)
 }
 
 static void
-make_key(void *arg)
+key_made_cb(struct acme_key *key, void *arg)
 {
-	struct key_job *job = arg;
+	struct ca *ca = arg;
 
-	(void)acme_key_generate(job->type, &job->key);
-}
-
-static void
-key_made_cb(void *arg)
-{
-	struct key_job *job = arg;
-	struct ca *ca = job->ca;
-
-	if (ca != NULL) {
-		ca->key_job = NULL;
-		ca->key = steal_ptr(job->key);
-		if (ca->key != NULL)
-			prepare(ca);
-		else
-			fail_here(ca, "cannot make an account key", EIO);
-	}
-	acme_key_free(job->key);
-	free(job);
-}
-
-static int
-start_key_job(struct ca *ca)
-{
-	struct key_job *job = calloc(1, sizeof(*job));
-	int r;
-
-	if (job == NULL)
-		return -ENOMEM;
-	job->ca = ca;
-	job->type = ca->key_type;
-	r = worker_run(ca->means->worker, make_key, key_made_cb, job);
-	if (r < 0) {
-		free(job);
-		return r;
-	}
-	ca->key_job = job;
-	return 0;
+	ca->keyjob = NULL;
+	ca->key = key;
+	if (key != NULL)
+		prepare(ca);
+	else
+		fail_here(ca, "cannot make an account key", -EIO);
 }
 
 static void
@@ -434,7 +394,7 @@ have_account(struct ca *ca)
 
 	if (ca->account_committed)
 		return true;
-	if (ca->account != 0 || ca->key_job != NULL)
+	if (ca->account != 0 || ca->keyjob != NULL)
 		return false;
 	if (ca->key == NULL && ca->key_file != NULL)
 		r = load_key_file(ca);
@@ -446,7 +406,8 @@ have_account(struct ca *ca)
 	if (r == 0)
 		return true;
 	if (r == -ENOENT && ca->key == NULL) {
-		r = start_key_job(ca);
+		r = keyjob_start(
+		    ca->means->worker, ca->key_type, key_made_cb, ca, &ca->keyjob);
 		if (r == 0)
 			return false;
 	} else if (r == -ENOENT) {
@@ -612,10 +573,14 @@ ca_when_ready(struct ca *ca, ca_ready_cb *cb, void *arg)
 	w->cb = cb;
 	w->arg = arg;
 	TAILQ_INSERT_TAIL(&ca->waiters, w, entry);
-	/* a failure is no reason not to try again; an old directory may have changed */
-	if (ca->session != NULL && ca->request == NULL &&
-	    (acme_session_result(ca->session) != NULL ||
-		(ca->active == 0 && (age > DIRECTORY_SECONDS || age < 0))))
+	/* a failure is no reason not to try again, from the start where nobody uses it:
+	 * key files may be others; an old directory may have changed */
+	if (ca->session != NULL && ca->request == NULL && ca->active == 0 &&
+	    acme_session_result(ca->session) != NULL)
+		ca->session = acme_session_free(ca->session);
+	else if (ca->session != NULL && ca->request == NULL &&
+	    (acme_session_result(ca->session) != NULL || age > DIRECTORY_SECONDS ||
+		age < 0))
 		acme_session_again(ca->session);
 	prepare(ca);
 }

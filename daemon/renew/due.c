@@ -7,7 +7,11 @@
 #include <string.h>
 
 #include "buffer.h"
+#include "json.h"
 #include "schedule/wakeup.h"
+
+#define SOON         60 /* seconds */
+#define KEEP_SECONDS (INT64_C(14) * 24 * 3600)
 
 const struct issued *
 due_find(const struct issued *rows, size_t count, enum acme_key_type key_type)
@@ -28,18 +32,38 @@ issued_by_one_of(const struct issued *i, const struct words *cas)
 	return false;
 }
 
-/* Is it still what the specification asks for? A profile that the CA didn't have when
- * it was ordered is no difference: asking again would change nothing. */
+static bool
+same_text(const char *a, const char *b)
+{
+	return strcmp(a != NULL ? a : "", b != NULL ? b : "") == 0;
+}
+
+/* Is it still what the specification asks for? The profile that was wished for counts,
+ * whether the CA had it or not: asking again would change nothing. */
 static bool
 changed(const struct certificate_spec *spec, const char *names, const struct issued *i,
     enum acme_key_type key_type)
 {
 	if (i->key_type != key_type || strcmp(i->names, names) != 0)
 		return true;
-	if (i->profile != NULL &&
-	    (spec->profile == NULL || strcmp(spec->profile, i->profile) != 0))
+	if (!same_text(spec->profile, i->profile))
 		return true;
 	return !issued_by_one_of(i, &spec->cas);
+}
+
+/* When is this one to be renewed, with this jitter? */
+static int64_t
+point(const struct certificate_spec *spec, const struct issued *i, uint64_t jitter)
+{
+	return wakeup_renewal(i->not_before, i->not_after, &spec->renew_before, jitter);
+}
+
+static uint64_t
+most_jitter(const struct issued *i)
+{
+	int64_t life = i->not_after - i->not_before;
+
+	return life > 0 ? (uint64_t)life / 50 : 0;
 }
 
 enum renew_reason
@@ -48,7 +72,6 @@ due_reason(const struct certificate *c, const struct certificate_spec *spec,
     enum acme_key_type key_type, int64_t now)
 {
 	const struct issued *i = due_find(rows, count, key_type);
-	int64_t life;
 
 	if (i == NULL)
 		return RENEW_NEW;
@@ -60,10 +83,8 @@ due_reason(const struct certificate *c, const struct certificate_spec *spec,
 		return RENEW_FORCED;
 	/* the planned point is the certificate's; this key type's own earliest one must
 	 * have come too, or a pair renewed apart would be renewed together for ever */
-	life = i->not_after - i->not_before;
 	if (c->renew_at > 0 && c->renew_at <= now &&
-	    wakeup_renewal(i->not_before, i->not_after, &spec->renew_before,
-		life > 0 ? (uint64_t)life / 50 : 0) <= now)
+	    point(spec, i, most_jitter(i)) <= now)
 		return RENEW_LIFETIME;
 	return RENEW_NONE;
 }
@@ -82,50 +103,58 @@ due_any(const struct certificate *c, const struct certificate_spec *spec,
 	return RENEW_NONE;
 }
 
+/* Rows of kinds of key that aren't configured any more don't count, unless there are no
+ * others. */
+static bool
+counts(const struct certificate_spec *spec, const struct issued *rows, size_t count,
+    const struct issued *i)
+{
+	bool any = false;
+
+	for (size_t k = 0; k < spec->key_count; k++) {
+		const struct issued *wanted = due_find(rows, count, spec->keys[k]);
+
+		if (wanted == i)
+			return true;
+		any = any || wanted != NULL;
+	}
+	return !any;
+}
+
 void
 due_plan(struct certificate *c, const struct certificate_spec *spec, const char *names,
     const struct issued *rows, size_t count, int64_t now, uint64_t jitter)
 {
-	int64_t earliest = 0;
-	int64_t latest = 0;
-	int64_t picked = 0;
+	const struct issued *first = NULL;
 	enum renew_reason reason;
 
-	for (size_t i = 0; i < count; i++) {
-		uint64_t width =
-		    (uint64_t)(rows[i].not_after - rows[i].not_before) / 50;
-		int64_t early = wakeup_renewal(
-		    rows[i].not_before, rows[i].not_after, &spec->renew_before, width);
-		int64_t late = wakeup_renewal(
-		    rows[i].not_before, rows[i].not_after, &spec->renew_before, 0);
-
-		if (picked != 0 && late >= latest)
-			continue;
-		earliest = early;
-		latest = late;
-		picked = wakeup_renewal(
-		    rows[i].not_before, rows[i].not_after, &spec->renew_before, jitter);
-	}
-	if (c->renew_at < earliest || c->renew_at > latest)
-		c->renew_at = picked;
+	for (size_t i = 0; i < count; i++)
+		if (counts(spec, rows, count, &rows[i]) &&
+		    (first == NULL || point(spec, &rows[i], 0) < point(spec, first, 0)))
+			first = &rows[i];
+	if (first == NULL)
+		c->renew_at = 0;
+	else if (c->renew_at < point(spec, first, most_jitter(first)) ||
+	    c->renew_at > point(spec, first, 0))
+		c->renew_at = point(spec, first, jitter);
 	reason = due_any(c, spec, names, rows, count, now);
 	c->renew_reason = reason != RENEW_NONE ? reason
 	    : count > 0                        ? RENEW_LIFETIME
 					       : RENEW_NONE;
-	if (reason == RENEW_NEW || reason == RENEW_CHANGED || reason == RENEW_REVOKED ||
-	    reason == RENEW_FORCED)
+	if (reason != RENEW_NONE && reason != RENEW_LIFETIME)
 		c->renew_at = now;
 }
 
 int64_t
-due_life(const struct issued *rows, size_t count)
+due_life(const struct certificate_spec *spec, const struct issued *rows, size_t count)
 {
 	int64_t shortest = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		int64_t life = rows[i].not_after - rows[i].not_before;
 
-		if (shortest == 0 || life < shortest)
+		if (counts(spec, rows, count, &rows[i]) && life > 0 &&
+		    (shortest == 0 || life < shortest))
 			shortest = life;
 	}
 	return shortest;
@@ -146,14 +175,26 @@ due_bundle(const struct certificate_spec *spec, const struct issued *rows, size_
 			    &text, "%s%lld", any ? "," : "", (long long)i->id);
 		any = any || i != NULL;
 	}
-	if (!any && spec->placeholder)
+	/* what is served stays until one of the kind that is wanted now is there */
+	if (count == 0 && spec->placeholder)
 		buffer_puts(&text, "placeholder");
-	if (any || spec->placeholder)
+	if (any || (count == 0 && spec->placeholder))
 		buffer_printf(&text, " %s %04o %s",
 		    spec->key_count > 1 ? "dual" : "single",
 		    (unsigned)spec->bundle_mode,
 		    spec->bundle_group != NULL ? spec->bundle_group : "");
 	return buffer_steal(&text, &wanted, NULL) == 0 ? wanted : NULL;
+}
+
+int64_t
+due_forget(const struct certificate *c, const struct issued *rows, size_t count)
+{
+	int64_t end = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (rows[i].not_after > end)
+			end = rows[i].not_after;
+	return (end != 0 ? end : c->removed_at) + KEEP_SECONDS;
 }
 
 static int64_t
@@ -164,8 +205,8 @@ earlier(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
-static bool
-is_target(const struct certificate_spec *spec, const char *target)
+bool
+due_is_target(const struct certificate_spec *spec, const char *target)
 {
 	for (size_t i = 0; i < spec->deploy.n; i++)
 		if (strcasecmp(spec->deploy.v[i], target) == 0)
@@ -173,21 +214,64 @@ is_target(const struct certificate_spec *spec, const char *target)
 	return false;
 }
 
+static const struct deployment *
+find_deployment(const struct deployment *rows, size_t count, const char *target)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcasecmp(rows[i].target, target) == 0)
+			return &rows[i];
+	return NULL;
+}
+
+/* When has this target to be looked at again? 0: it is done with. */
+static int64_t
+next_deployment(const struct certificate *c, const struct deployment *d, int64_t now)
+{
+	if (d != NULL && d->state == DEPLOYMENT_FAILED)
+		return d->next_attempt;
+	if (d != NULL && d->state != DEPLOYMENT_PENDING && d->bundled != NULL &&
+	    strcmp(d->bundled, c->bundled) == 0)
+		return 0;
+	return now + SOON; /* what was written of it was lost */
+}
+
 int64_t
 due_next(const struct certificate *c, const struct certificate_spec *spec,
-    const struct deployment *deployments, size_t deployment_count, int64_t now)
+    size_t issued_count, const struct deployment *deployments, size_t deployment_count,
+    int64_t now)
 {
 	int64_t at = 0;
 
 	if (c->removed_at != 0 || c->paused || !spec->enabled)
 		return 0;
 	if (!c->parked)
-		at = c->failures > 0 || c->next_attempt > c->renew_at ? c->next_attempt
-								      : c->renew_at;
-	for (size_t i = 0; i < deployment_count; i++)
-		if (deployments[i].state == DEPLOYMENT_FAILED &&
-		    is_target(spec, deployments[i].target))
-			at = earlier(at, deployments[i].next_attempt);
-	/* whatever the facts say, never the same moment again */
-	return at != 0 && at <= now ? now + 1 : at;
+		at = c->failures > 0 && c->next_attempt > 0 ? c->next_attempt
+		    : c->next_attempt > c->renew_at         ? c->next_attempt
+							    : c->renew_at;
+	for (size_t i = 0; i < spec->deploy.n && issued_count > 0 && c->bundled != NULL;
+	     i++)
+		at = earlier(at,
+		    next_deployment(c,
+			find_deployment(
+			    deployments, deployment_count, spec->deploy.v[i]),
+			now));
+	/* whatever the facts say, never at once again */
+	return at != 0 && at <= now ? now + SOON : at;
+}
+
+bool
+due_error_is(const struct certificate *c, const char *member, const char *text)
+{
+	struct json *error = NULL;
+	const char *is;
+	bool same;
+
+	if (c->last_error == NULL ||
+	    json_parse(
+		c->last_error, strlen(c->last_error), &json_limits_acme, &error) < 0)
+		return false;
+	is = json_string(json_get(error, member));
+	same = is != NULL && strcmp(is, text) == 0;
+	json_free(error);
+	return same;
 }

@@ -30,13 +30,24 @@ void due_plan(struct certificate *c, const struct certificate_spec *spec,
     const char *names, const struct issued *rows, size_t count, int64_t now,
     uint64_t jitter);
 /* The shortest life of the current certificates in seconds; 0: none. */
-int64_t due_life(const struct issued *rows, size_t count);
+int64_t due_life(
+    const struct certificate_spec *spec, const struct issued *rows, size_t count);
 /* What the live bundle should hold, as kept in c->bundled. The caller frees; NULL: no
  * memory. Empty: nothing to write. */
 char *due_bundle(
     const struct certificate_spec *spec, const struct issued *rows, size_t count);
+/* Is this one of the specification's deploy targets? */
+bool due_is_target(const struct certificate_spec *spec, const char *target);
+/* When one that was removed may be forgotten: servers may be using its files until some
+ * time after it has expired. */
+int64_t due_forget(
+    const struct certificate *c, const struct issued *rows, size_t count);
 /* When the scheduler looks next, after an attempt; 0: never by itself. */
 int64_t due_next(const struct certificate *c, const struct certificate_spec *spec,
-    const struct deployment *deployments, size_t deployment_count, int64_t now);
+    size_t issued_count, const struct deployment *deployments, size_t deployment_count,
+    int64_t now);
+
+/* Does the last error, as the API shows it, have this text in this member? */
+bool due_error_is(const struct certificate *c, const char *member, const char *text);
 
 #endif

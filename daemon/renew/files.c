@@ -6,13 +6,14 @@
 #include "renew/files.h"
 
 #include <errno.h>
-#include <grp.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "buffer.h"
 #include "bundle/bundle.h"
 #include "key.h"
 #include "platform/clock.h"
+#include "platform/group.h"
 #include "renew/due.h"
 
 #define PLACEHOLDER_SECONDS (INT64_C(90) * 24 * 3600)
@@ -32,24 +33,6 @@ clear(struct contents *c)
 		if (c->keys[i] != NULL)
 			acme_wipe_free(c->keys[i], strlen(c->keys[i]));
 	free(c->placeholder);
-}
-
-static int
-find_group(const char *name, gid_t *ret)
-{
-	struct group group;
-	struct group *found = NULL;
-	char buffer[16384];
-
-	if (name == NULL) {
-		*ret = (gid_t)-1;
-		return 0;
-	}
-	if (getgrnam_r(name, &group, buffer, sizeof(buffer), &found) != 0 ||
-	    found == NULL)
-		return -ESRCH;
-	*ret = found->gr_gid;
-	return 0;
 }
 
 static int
@@ -99,13 +82,17 @@ static int
 fill(struct contents *c, const struct certificate_spec *spec, const struct issued *rows,
     size_t count)
 {
-	int r;
+	int r = 0;
 
 	c->bundle = (struct bundle){ .name = spec->name,
 		.pairs = c->pairs,
 		.dual = spec->key_count > 1,
 		.mode = spec->bundle_mode };
-	r = find_group(spec->bundle_group, &c->bundle.group);
+	c->bundle.group = (gid_t)-1;
+	if (spec->bundle_group != NULL)
+		r = group_find(spec->bundle_group, &c->bundle.group);
+	if (r < 0)
+		return -ESRCH;
 	for (size_t k = 0; k < spec->key_count && r == 0; k++) {
 		const struct issued *i = due_find(rows, count, spec->keys[k]);
 
@@ -113,6 +100,16 @@ fill(struct contents *c, const struct certificate_spec *spec, const struct issue
 			r = add_pair(c, i);
 	}
 	return r;
+}
+
+const char *
+files_explain(const struct certificate_spec *spec, int r, char *buffer, size_t size)
+{
+	if (r != -ESRCH)
+		return strerror(-r);
+	snprintf(buffer, size, "there is no group \"%s\" (bundle_group)",
+	    spec->bundle_group);
+	return buffer;
 }
 
 int
@@ -123,6 +120,8 @@ files_write(struct bundles *bundles, const struct certificate_spec *spec,
 	int r;
 
 	r = fill(&c, spec, rows, count);
+	if (r == 0 && c.bundle.pair_count == 0 && count > 0)
+		return 0; /* of no kind that is wanted: what is served stays */
 	if (r == 0 && c.bundle.pair_count == 0)
 		r = add_placeholder(&c, spec);
 	if (r == 0)
@@ -151,6 +150,6 @@ files_intact(struct bundles *bundles, const struct certificate_spec *spec,
 	if (fill(&c, spec, rows, count) < 0)
 		return false;
 	if (c.bundle.pair_count == 0)
-		return placeholder_there(bundles, spec->name);
+		return count > 0 || placeholder_there(bundles, spec->name);
 	return bundle_intact(bundles, &c.bundle);
 }

@@ -17,6 +17,9 @@ struct bundles;
  * the bundle_group doesn't exist; else as bundle_write(). */
 int files_write(struct bundles *bundles, const struct certificate_spec *spec,
     const struct issued *rows, size_t count);
+/* What a failure of files_write() is called, for people. */
+const char *files_explain(
+    const struct certificate_spec *spec, int r, char *buffer, size_t size);
 /* Are the files there as they should be? Of a placeholder: are they there? */
 bool files_intact(struct bundles *bundles, const struct certificate_spec *spec,
     const struct issued *rows, size_t count);

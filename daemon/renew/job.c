@@ -27,6 +27,7 @@
 #include "schedule/wakeup.h"
 
 #define LISTENER_WAIT_SECONDS 60
+#define FILES_SECONDS         60
 
 /* ---- loading ---- */
 
@@ -56,6 +57,7 @@ job_load(struct renewals *r, int64_t certificate, struct job **ret)
 	if (j == NULL)
 		return -ENOMEM;
 	j->renewals = r;
+	j->generation = r->generation;
 	e = certificate_get_id(r->means.store, certificate, &j->row);
 	if (e < 0)
 		return e;
@@ -148,10 +150,10 @@ note_failure(struct job *j, const char *ca, const struct acme_result *failure)
 	json_writer_free(w);
 	c->failures++;
 	c->parked = failure->class == ACME_GIVE_UP;
-	c->next_attempt = c->parked
-	    ? 0
-	    : wakeup_retry(now, c->failures, failure,
-		  due_life(j->issued, j->issued_count), clock_random(UINT32_MAX));
+	c->next_attempt = c->parked ? 0
+				    : wakeup_retry(now, c->failures, failure,
+					  due_life(j->spec, j->issued, j->issued_count),
+					  clock_random(UINT32_MAX));
 	(void)history_add(j->renewals->means.store,
 	    &(struct history_event){ .at = now,
 		.kind = "failed",
@@ -173,14 +175,20 @@ note_failure(struct job *j, const char *ca, const struct acme_result *failure)
 }
 
 static void
-note_errno(struct job *j, const char *stage, const char *what, int r)
+note_text(struct job *j, const char *stage, const char *what, const char *why)
 {
 	struct acme_result *failure =
-	    acme_result_new(ACME_RETRY, stage, "%s: %s", what, strerror(-r));
+	    acme_result_new(ACME_RETRY, stage, "%s: %s", what, why);
 
 	if (failure != NULL)
 		note_failure(j, NULL, failure);
 	acme_result_free(failure);
+}
+
+static void
+note_errno(struct job *j, const char *stage, const char *what, int r)
+{
+	note_text(j, stage, what, strerror(-r));
 }
 
 static void
@@ -190,8 +198,8 @@ note_success(struct job *j)
 
 	c->failures = 0;
 	c->next_attempt = 0;
-	c->last_success = clock_now();
-	c->placeholder_since = 0;
+	if (j->issued_count > 0)
+		c->placeholder_since = 0;
 	free(c->last_error);
 	c->last_error = NULL;
 }
@@ -237,6 +245,13 @@ try_next_ca(struct job *j, const struct acme_result *failure)
 	return true;
 }
 
+static bool
+is_due(const struct job *j, enum acme_key_type type)
+{
+	return due_reason(j->row, j->spec, j->names, j->issued, j->issued_count, type,
+		   clock_now()) != RENEW_NONE;
+}
+
 static void
 ordered_cb(const struct acme_result *failure, void *arg)
 {
@@ -246,12 +261,18 @@ ordered_cb(const struct acme_result *failure, void *arg)
 
 	if (failure == NULL) {
 		r = load_issued(j);
+		j->tried = r < 0 || is_due(j, j->ordered);
 		if (r < 0)
 			note_errno(j, "store", "cannot read the inventory", r);
+		else if (j->tried)
+			note_text(j, "order",
+			    "the new certificate is to be renewed already",
+			    "is the clock right?");
 		else
 			note_success(j);
+		j->row->last_success = clock_now();
+		j->unwritten = false;
 		j->renewals->stalled_said = false;
-		j->tried = r < 0;
 	} else if (strcmp(failure->stage, "store") == 0) {
 		j->tried =
 		    true; /* no failure of the CA's or the names': see stall_cb() */
@@ -290,6 +311,7 @@ start_order(struct job *j, enum acme_key_type key_type, enum renew_reason reason
 	if (ca == NULL)
 		return -ENOENT;
 	j->row->renew_reason = reason;
+	j->ordered = key_type;
 	return order_start(&j->renewals->means, ca, &wish, ordered_cb, j, &j->order);
 }
 
@@ -324,33 +346,57 @@ order_step(struct job *j)
 
 /* ---- bundle ---- */
 
+/* A placeholder that can't be written is said; it stops no order. */
+static void
+not_written(struct job *j, int r)
+{
+	char buffer[256];
+	const char *why = files_explain(j->spec, r, buffer, sizeof(buffer));
+
+	j->unwritten = true;
+	if (j->issued_count > 0)
+		note_text(j, "bundle", "cannot write its files", why);
+	else
+		log_line(LOG_WARNING,
+		    &(struct log_fields){
+			.event = LOG_EVENT_FILES_FAILED, .certificate = j->row->name },
+		    "cannot write its placeholder: %s", why);
+}
+
+static void
+written(struct job *j, char *bundled)
+{
+	struct certificate *c = j->row;
+
+	if (j->issued_count == 0 && c->placeholder_since == 0)
+		c->placeholder_since = clock_now();
+	free(c->bundled);
+	c->bundled = bundled;
+	log_line(LOG_INFO, &(struct log_fields){ .certificate = c->name },
+	    j->issued_count > 0 ? "files written" : "placeholder written");
+}
+
 /* True: it has to wait. */
 static bool
 bundle_step(struct job *j)
 {
-	struct certificate *c = j->row;
+	const struct certificate *c = j->row;
 	_cleanup_free_ char *wanted = due_bundle(j->spec, j->issued, j->issued_count);
 	int r;
 
-	if (wanted == NULL || *wanted == '\0' ||
-	    (c->bundled != NULL && strcmp(wanted, c->bundled) == 0))
+	if (wanted == NULL || *wanted == '\0' || j->unwritten ||
+	    (c->bundled != NULL && strcmp(wanted, c->bundled) == 0 &&
+		files_intact(
+		    j->renewals->bundles, j->spec, j->issued, j->issued_count)))
 		return false;
 	j->waiting_for_idle = deploy_reloading(j->renewals->means.deploy);
 	if (j->waiting_for_idle)
 		return true;
 	r = files_write(j->renewals->bundles, j->spec, j->issued, j->issued_count);
-	if (r < 0) {
-		note_errno(j, "bundle", "cannot write the files", r);
-		return false;
-	}
-	if (j->issued_count == 0 && c->placeholder_since == 0)
-		c->placeholder_since = clock_now();
-	free(c->bundled);
-	c->bundled = steal_ptr(wanted);
-	if (c->failures > 0 && !j->tried && j->issued_count > 0 && !job_is_due(j))
-		note_success(j); /* what had failed were the files */
-	log_line(LOG_INFO, &(struct log_fields){ .certificate = c->name },
-	    j->issued_count > 0 ? "files written" : "placeholder written");
+	if (r < 0)
+		not_written(j, r);
+	else
+		written(j, steal_ptr(wanted));
 	return false;
 }
 
@@ -473,6 +519,25 @@ start_deploy(struct job *j, const char *target)
 	    j->renewals->means.deploy, target, &subject, deployed_cb, j, &j->deploy);
 }
 
+bool
+job_wants_deploy(const struct job *j)
+{
+	bool wants = false;
+
+	if (j->issued_count == 0 || j->row->bundled == NULL)
+		return false;
+	for (size_t i = 0; i < j->spec->deploy.n && !wants; i++) {
+		const struct deployment *d = NULL;
+		struct deployment *rows = NULL;
+		size_t count = 0;
+
+		if (read_deployment(j, j->spec->deploy.v[i], &rows, &count, &d) == 0)
+			wants = !settled(j, d);
+		deployment_free_all(rows, count);
+	}
+	return wants;
+}
+
 /* True: a deployment is on its way. Only what a CA has issued is deployed. */
 static bool
 deploy_step(struct job *j)
@@ -514,6 +579,66 @@ plan(struct job *j)
 		c->forced = 0;
 }
 
+static bool
+is_wanted_key(const struct job *j, enum acme_key_type type)
+{
+	for (size_t k = 0; k < j->spec->key_count; k++)
+		if (j->spec->keys[k] == type)
+			return true;
+	return false;
+}
+
+/* Orders of key types, and news of targets, that it doesn't have any more. */
+static void
+tidy(struct job *j, struct deployment *rows, size_t count)
+{
+	struct store *store = j->renewals->means.store;
+
+	for (size_t i = 0; i < count; i++)
+		if (!due_is_target(j->spec, rows[i].target))
+			(void)deployment_delete(store, j->row->id, rows[i].target);
+	for (int type = ACME_KEY_ECDSA_P256; type <= ACME_KEY_RSA_4096; type++) {
+		_cleanup_(order_row_freep) struct order_row *row = NULL;
+
+		if (!is_wanted_key(j, (enum acme_key_type)type) &&
+		    order_find(store, j->row->id, (enum acme_key_type)type, &row) == 0)
+			(void)order_delete(store, row->id);
+	}
+}
+
+/* What others have written while the job ran is theirs: a pause, a removal, another
+ * text. A job that was loaded by what doesn't hold any more is due again at once. */
+static void
+heed_others(struct job *j)
+{
+	_cleanup_(certificate_freep) struct certificate *now = NULL;
+
+	if (certificate_get_id(j->renewals->means.store, j->row->id, &now) < 0)
+		return;
+	if (now->removed_at != 0)
+		j->row->next_at = 0;
+	else if (j->again || j->generation != j->renewals->generation ||
+	    now->paused != j->row->paused || strcmp(now->spec, j->row->spec) != 0)
+		j->row->next_at = clock_now();
+	if (strcmp(now->spec, j->row->spec) != 0) {
+		j->row->parked = false;
+		j->row->next_attempt = 0;
+	}
+	j->row->paused = now->paused;
+}
+
+void
+job_drop(struct job *j)
+{
+	struct renewals *r = j->renewals;
+
+	if (j->ordering)
+		r->ordering--;
+	TAILQ_REMOVE(&r->jobs, j, entry);
+	job_free(j);
+	renewals_ended(r);
+}
+
 /* Nothing is left to do now: when is the next time? */
 static void
 finish(struct job *j)
@@ -521,15 +646,28 @@ finish(struct job *j)
 	struct renewals *r = j->renewals;
 	struct deployment *rows = NULL;
 	size_t count = 0;
+	int64_t now = clock_now();
+	int e;
 
+	if (!j->tried && !j->unwritten && j->row->failures > 0 && !job_is_due(j))
+		note_success(j); /* what had failed is wanted no more, or was mended */
 	plan(j);
 	(void)deployment_list(r->means.store, j->row->id, &rows, &count);
-	j->row->next_at = due_next(j->row, j->spec, rows, count, clock_now());
+	tidy(j, rows, count);
+	j->row->next_at = due_next(j->row, j->spec, j->issued_count, rows, count, now);
+	if (j->unwritten && j->issued_count == 0 &&
+	    j->row->next_at > now + FILES_SECONDS)
+		j->row->next_at = now + FILES_SECONDS;
 	deployment_free_all(rows, count);
-	(void)certificate_save(r->means.store, j->row);
-	TAILQ_REMOVE(&r->jobs, j, entry);
-	job_free(j);
-	renewals_ended(r);
+	heed_others(j);
+	if (j->stale) {
+		j->row->parked = false; /* it was, by what isn't wanted any more */
+		j->row->next_at = clock_now();
+	}
+	e = certificate_save(r->means.store, j->row);
+	if (e < 0)
+		renewals_stall(r, e);
+	job_drop(j);
 }
 
 void

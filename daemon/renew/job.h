@@ -17,6 +17,8 @@ struct renewals {
 	struct renewal_means means;
 	const struct config *config; /* lent */
 	struct bundles *bundles;     /* lent */
+	bool started;                /* stored challenges are published */
+	unsigned generation;         /* of the configuration */
 	struct ca **cas;             /* one for each of the configuration's in use */
 	size_t ca_count;
 	TAILQ_HEAD(job_list, job) jobs;
@@ -32,9 +34,14 @@ struct job {
 	char *names;
 	struct issued *issued;
 	size_t issued_count;
-	bool ordering; /* counted in renewals->ordering */
-	bool tried;    /* an order of this attempt has failed: no more of them */
-	size_t ca;     /* index into spec->cas */
+	bool ordering;              /* counted in renewals->ordering */
+	enum acme_key_type ordered; /* last */
+	bool again;                 /* somebody wants another renewal after this */
+	bool stale;          /* what is wanted has changed: looked at again after */
+	bool tried;          /* an order of this attempt has failed: no more of them */
+	bool unwritten;      /* its files could not be written in this attempt */
+	unsigned generation; /* of the configuration that it was loaded by */
+	size_t ca;           /* index into spec->cas */
 	struct order *order;
 	bool waiting_for_idle; /* a server is reading bundles */
 	size_t target;         /* index into spec->deploy */
@@ -50,10 +57,19 @@ struct job *job_free(struct job *j);
 bool job_is_due(const struct job *j);
 /* And may it go to a CA now? */
 bool job_wants_order(const struct job *j);
+/* Is there a target that hasn't taken what the files hold, and may be told now? */
+bool job_wants_deploy(const struct job *j);
 /* Goes as far as it can; the job may be freed when this returns. */
 void job_step(struct job *j);
 
+/* Ends it halfway; what it reached is in the inventory. */
+void job_drop(struct job *j);
+
+/* The one at work on this certificate, or NULL. */
+struct job *renewals_job(const struct renewals *r, int64_t certificate);
 struct ca *renewals_ca(const struct renewals *r, const char *name);
+/* The inventory can't be written: nothing is begun for a while. Said once. */
+void renewals_stall(struct renewals *r, int error);
 /* The job is over and gone: there is room. */
 void renewals_ended(struct renewals *r);
 

@@ -18,16 +18,9 @@
 #include "key.h"
 #include "platform/clock.h"
 #include "platform/log.h"
-#include "platform/worker.h"
 #include "renew/ca.h"
+#include "renew/keyjob.h"
 #include "result.h"
-
-/* A key made in the worker thread; outlives its order if that goes first. */
-struct key_job {
-	struct order *order; /* NULL: not wanted any more */
-	enum acme_key_type type;
-	struct acme_key *key;
-};
 
 struct order {
 	const struct renewal_means *means;
@@ -38,7 +31,7 @@ struct order {
 
 	struct order_row *row; /* as stored */
 	struct acme_key *key;
-	struct key_job *key_job;
+	struct keyjob *keyjob;
 	struct acme_flow *flow;
 	struct ca_request *request;
 	struct event *timer;
@@ -64,14 +57,28 @@ fields(const struct order *o)
 
 /* The last thing that an order does; it may be freed by the callback. */
 static void
-finish(struct order *o, const struct acme_result *failure)
+succeed(struct order *o)
 {
-	order_done_cb *done_cb = o->done_cb;
+	ca_note(o->ca, NULL);
+	o->done_cb(NULL, o->arg);
+}
 
+/* The same; NULL: there was no memory to say why. */
+static void
+fail(struct order *o, const struct acme_result *failure)
+{
+	static const struct acme_result no_memory = {
+		.class = ACME_RETRY,
+		.stage = "order",
+		.detail = (char *)"out of memory",
+	};
+
+	if (failure == NULL)
+		failure = &no_memory;
 	/* a name that can't be validated says nothing of the CA */
-	if (failure == NULL || strcmp(failure->stage, "authorize") != 0)
+	if (strcmp(failure->stage, "authorize") != 0)
 		ca_note(o->ca, failure);
-	done_cb(failure, o->arg);
+	o->done_cb(failure, o->arg);
 }
 
 static void
@@ -80,7 +87,7 @@ fail_here(struct order *o, const char *stage, const char *what, int r)
 	struct acme_result *failure =
 	    acme_result_new(ACME_RETRY, stage, "%s: %s", what, strerror(-r));
 
-	finish(o, failure);
+	fail(o, failure);
 	acme_result_free(failure);
 }
 
@@ -269,7 +276,7 @@ issued_committed_cb(int r, void *arg)
 	f.event = LOG_EVENT_ISSUED;
 	log_line(LOG_NOTICE, &f, "certificate issued (%s, %s)",
 	    acme_key_type_name(o->wish.key_type), renew_reason_name(o->wish.reason));
-	finish(o, NULL);
+	succeed(o);
 }
 
 /* ---- the pump ---- */
@@ -317,7 +324,7 @@ end(struct order *o)
 
 	withdraw_all(o);
 	if (acme_flow_chain(o->flow) == NULL) {
-		finish(o, acme_flow_result(o->flow));
+		fail(o, acme_flow_result(o->flow));
 		return;
 	}
 	r = store_issued(o);
@@ -390,13 +397,15 @@ static void
 start_flow(struct order *o)
 {
 	_cleanup_free_ char *types = NULL;
+	const char *profile = o->row->profile;
 	struct buffer text = { 0 };
 	struct acme_plan plan = {
 		.identifiers = o->wish.spec->identifiers,
 		.identifier_count = o->wish.spec->identifier_count,
 		.account_key = ca_account_key(o->ca),
 		.key = o->key,
-		.profile = o->row->profile,
+		.profile =
+		    profile != NULL && ca_has_profile(o->ca, profile) ? profile : NULL,
 		.must_staple = o->wish.spec->must_staple,
 		.order_url = o->row->url,
 	};
@@ -441,9 +450,10 @@ insert_row(struct order *o)
 	row->created_at = clock_now();
 	row->ca = strdup(ca_name(o->ca));
 	row->names = order_names(o->wish.spec);
-	if (profile != NULL && ca_has_profile(o->ca, profile))
+	if (profile != NULL)
 		row->profile = strdup(profile);
-	if (row->ca == NULL || row->names == NULL)
+	if (row->ca == NULL || row->names == NULL ||
+	    (profile != NULL && row->profile == NULL))
 		return -ENOMEM;
 	r = acme_key_to_der(o->key, &row->key.data, &row->key.len);
 	if (r == 0)
@@ -468,48 +478,16 @@ have_key(struct order *o)
 }
 
 static void
-make_key(void *arg)
+key_made_cb(struct acme_key *key, void *arg)
 {
-	struct key_job *job = arg;
+	struct order *o = arg;
 
-	(void)acme_key_generate(job->type, &job->key);
-}
-
-static void
-key_made_cb(void *arg)
-{
-	struct key_job *job = arg;
-	struct order *o = job->order;
-
-	if (o != NULL) {
-		o->key_job = NULL;
-		o->key = steal_ptr(job->key);
-		if (o->key != NULL)
-			have_key(o);
-		else
-			fail_here(o, "key", "cannot make a key", -EIO);
-	}
-	acme_key_free(job->key);
-	free(job);
-}
-
-static int
-start_key_job(struct order *o)
-{
-	struct key_job *job = calloc(1, sizeof(*job));
-	int r;
-
-	if (job == NULL)
-		return -ENOMEM;
-	job->order = o;
-	job->type = o->wish.key_type;
-	r = worker_run(o->means->worker, make_key, key_made_cb, job);
-	if (r < 0) {
-		free(job);
-		return r;
-	}
-	o->key_job = job;
-	return 0;
+	o->keyjob = NULL;
+	o->key = key;
+	if (key != NULL)
+		have_key(o);
+	else
+		fail_here(o, "key", "cannot make a key", -EIO);
 }
 
 static void
@@ -521,7 +499,8 @@ get_key(struct order *o)
 	if (reuse != NULL) {
 		r = acme_key_from_der(reuse->data, reuse->len, &o->key);
 	} else if (acme_key_type_is_rsa(o->wish.key_type)) {
-		r = start_key_job(o); /* seconds: not here */
+		r = keyjob_start(
+		    o->means->worker, o->wish.key_type, key_made_cb, o, &o->keyjob);
 		if (r == 0)
 			return;
 	} else {
@@ -539,8 +518,25 @@ same_order(const struct order *o, const struct order_row *row)
 {
 	_cleanup_free_ char *names = order_names(o->wish.spec);
 
+	const char *profile = o->wish.spec->profile;
+
 	return names != NULL && strcmp(names, row->names) == 0 &&
+	    strcmp(profile != NULL ? profile : "",
+		row->profile != NULL ? row->profile : "") == 0 &&
 	    strcmp(row->ca, ca_name(o->ca)) == 0 && row->account == ca_account(o->ca);
+}
+
+/* That the row can be written is shown before the CA hears of it again: on a full disk
+ * nothing of what it says could be kept. */
+static void
+resume(struct order *o)
+{
+	int r = order_save(o->means->store, o->row);
+
+	if (r == 0)
+		r = store_after_commit(o->means->store, row_committed_cb, o);
+	if (r < 0)
+		fail_here(o, "store", "cannot store the order", r);
 }
 
 static void
@@ -558,7 +554,7 @@ find_earlier(struct order *o)
 		fail_here(o, "store", "cannot read the order", r);
 	} else if (o->key != NULL) {
 		o->row = steal_ptr(row);
-		start_flow(o);
+		resume(o);
 	} else {
 		get_key(o);
 	}
@@ -576,10 +572,10 @@ account_ready_cb(const struct acme_result *failure, void *arg)
 		struct acme_result *refused = acme_result_new(ACME_GIVE_UP, "order",
 		    "the CA has no profile \"%s\"", spec->profile);
 
-		finish(o, refused);
+		fail(o, refused);
 		acme_result_free(refused);
 	} else if (failure != NULL) {
-		finish(o, failure);
+		fail(o, failure);
 	} else {
 		find_earlier(o);
 	}
@@ -616,8 +612,7 @@ order_free(struct order *o)
 	ca_forget(o->ca, o);
 	ca_cancel(o->request);
 	withdraw_all(o);
-	if (o->key_job != NULL)
-		o->key_job->order = NULL;
+	keyjob_forget(o->keyjob);
 	if (o->timer != NULL)
 		event_free(o->timer);
 	acme_flow_free(o->flow);

@@ -10,7 +10,6 @@
 
 #include "deploy/deploy.h"
 #include "inventory/store.h"
-#include "json.h"
 #include "platform/clock.h"
 #include "platform/log.h"
 #include "renew/ca.h"
@@ -18,6 +17,7 @@
 #include "renew/files.h"
 #include "renew/job.h"
 #include "renew/order.h"
+#include "renew/removal.h"
 #include "schedule/schedule.h"
 
 #define STALL_SECONDS 60
@@ -26,8 +26,8 @@ DEFINE_CLEANUP(struct renewals, renewals_free)
 
 /* ---- jobs ---- */
 
-static struct job *
-find_job(const struct renewals *r, int64_t certificate)
+struct job *
+renewals_job(const struct renewals *r, int64_t certificate)
 {
 	struct job *j;
 
@@ -54,18 +54,21 @@ idle_cb(void *arg)
 	}
 }
 
-/* The inventory can't be written: nothing is begun until it can. */
-static void
-stall_cb(int error, void *arg)
+void
+renewals_stall(struct renewals *r, int error)
 {
-	struct renewals *r = arg;
-
 	r->stalled_until = clock_now() + STALL_SECONDS;
 	if (!r->stalled_said)
 		log_line(LOG_CRIT, LOG_ABOUT(STORE_FAILED),
 		    "the inventory cannot be written, so nothing is begun until it can: %s",
 		    strerror(-error));
 	r->stalled_said = true;
+}
+
+static void
+commit_failed_cb(int error, void *arg)
+{
+	renewals_stall(arg, error);
 }
 
 int
@@ -78,7 +81,7 @@ renewals_new(const struct renewal_means *means, struct renewals **ret)
 	r->means = *means;
 	TAILQ_INIT(&r->jobs);
 	deploy_on_idle(means->deploy, idle_cb, r);
-	store_on_failure(means->store, stall_cb, r);
+	store_on_failure(means->store, commit_failed_cb, r);
 	*ret = steal_ptr(r);
 	return 0;
 }
@@ -115,7 +118,8 @@ renewals_ended(struct renewals *r)
 	schedule_poke(r->means.schedule);
 }
 
-/* A certificate whose text can't be read any more, as after its CA left the file. */
+/* One that was removed, or whose text can't be read any more, as after its CA left the
+ * file. */
 static void
 cannot_load(struct renewals *r, int64_t certificate, int error)
 {
@@ -123,6 +127,10 @@ cannot_load(struct renewals *r, int64_t certificate, int error)
 
 	if (certificate_get_id(r->means.store, certificate, &c) < 0)
 		return;
+	if (c->removed_at != 0) {
+		removal_look(r, c);
+		return;
+	}
 	c->next_at = 0;
 	if (error != -ENOENT) {
 		c->next_at = clock_now() + 3600;
@@ -141,7 +149,7 @@ renewals_due(struct renewals *r, int64_t certificate)
 
 	if (r->stalled_until > clock_now())
 		return false;
-	if (find_job(r, certificate) != NULL)
+	if (renewals_job(r, certificate) != NULL)
 		return true;
 	e = job_load(r, certificate, &loaded);
 	if (e < 0) {
@@ -183,7 +191,7 @@ renewals_jobs(const struct renewals *r, size_t *ret_active, size_t *ret_queued)
 enum renewal_activity
 renewals_activity(const struct renewals *r, int64_t certificate)
 {
-	const struct job *j = find_job(r, certificate);
+	const struct job *j = renewals_job(r, certificate);
 
 	if (j == NULL)
 		return RENEWAL_NONE;
@@ -220,6 +228,7 @@ renewals_configure(
 	struct ca **cas = calloc(config->ca_count + 1, sizeof(*cas));
 	size_t count = 0;
 	int e = cas != NULL ? 0 : -ENOMEM;
+	struct job *j;
 
 	for (size_t i = 0; i < config->ca_count && e == 0; i++) {
 		e = keep_or_make(r, &config->cas[i], &cas[count]);
@@ -230,9 +239,12 @@ renewals_configure(
 		free_cas(cas, count);
 		return e;
 	}
+	TAILQ_FOREACH (j, &r->jobs, entry)
+		j->stale = true;
 	free_cas(r->cas, r->ca_count);
 	r->cas = cas;
 	r->ca_count = count;
+	r->generation++;
 	r->config = config;
 	r->bundles = bundles;
 	return 0;
@@ -278,12 +290,13 @@ rewrite(struct renewals *r, struct job *j)
 	struct certificate *c = j->row;
 	struct log_fields f = { .event = LOG_EVENT_FILES_FAILED,
 		.certificate = c->name };
+	char buffer[256];
 	int e;
 
 	e = files_write(r->bundles, j->spec, j->issued, j->issued_count);
 	if (e < 0) {
 		log_line(LOG_ERR, &f, "cannot write its files: %s; trying again",
-		    strerror(-e));
+		    files_explain(j->spec, e, buffer, sizeof(buffer)));
 		free(c->bundled);
 		c->bundled = NULL;
 		return;
@@ -311,6 +324,20 @@ needs_files(const struct renewals *r, const struct job *j)
 	    !files_intact(r->bundles, j->spec, j->issued, j->issued_count);
 }
 
+/* One that is never looked at, though nothing says so any more; or that was parked for
+ * what its CA's section said, which may be another now. */
+static bool
+revive(struct job *j)
+{
+	struct certificate *c = j->row;
+
+	if (c->paused || !j->spec->enabled)
+		return false;
+	if (c->parked && due_error_is(c, "stage", "account"))
+		c->parked = false;
+	return c->next_at == 0 && !c->parked;
+}
+
 /* Files, and whether the configuration asks for something else than there is:
  * [defaults] may have changed. */
 static void
@@ -318,14 +345,16 @@ repair_one(struct renewals *r, int64_t certificate)
 {
 	_cleanup_(job_freep) struct job *j = NULL;
 	int64_t now = clock_now();
+	bool revived;
 	bool files;
 
 	if (job_load(r, certificate, &j) < 0)
 		return;
 	files = needs_files(r, j);
-	if (files)
-		rewrite(r, j);
-	if (files || (job_wants_order(j) && j->row->next_at > now)) {
+	if (files && !deploy_reloading(r->means.deploy))
+		rewrite(r, j); /* else its job does it, when the server has read them */
+	revived = revive(j);
+	if (files || revived || job_wants_order(j) || job_wants_deploy(j)) {
 		j->row->next_at = now;
 		(void)certificate_save(r->means.store, j->row);
 	}
@@ -335,9 +364,11 @@ int
 renewals_repair(struct renewals *r)
 {
 	struct repair repair = { .renewals = r };
-	int e;
+	int e = 0;
 
-	e = order_walk(r->means.store, publish_cb, &r->means);
+	if (!r->started) /* later each token has an owner */
+		e = order_walk(r->means.store, publish_cb, &r->means);
+	r->started = true;
 	if (e == 0)
 		e = certificate_walk(r->means.store, NULL, 0, collect_cb, &repair);
 	for (size_t i = 0; i < repair.count && e == 0; i++)
@@ -346,79 +377,19 @@ renewals_repair(struct renewals *r)
 	return e;
 }
 
-/* ---- requests ---- */
-
-/* The CA, not renewd, has said when: nobody gets past that. */
-static bool
-told_to_wait(const struct certificate *c, int64_t now)
-{
-	struct json *error = NULL;
-	const char *class;
-	bool told;
-
-	if (c->next_attempt <= now || c->last_error == NULL ||
-	    json_parse(
-		c->last_error, strlen(c->last_error), &json_limits_acme, &error) < 0)
-		return false;
-	class = json_string(json_get(error, "class"));
-	told = class != NULL && strcmp(class, acme_class_name(ACME_LATER)) == 0;
-	json_free(error);
-	return told;
-}
-
-static int64_t
-last_id(const struct job *j)
-{
-	int64_t id = 0;
-
-	for (size_t i = 0; i < j->issued_count; i++)
-		if (j->issued[i].id > id)
-			id = j->issued[i].id;
-	return id;
-}
-
 int
-renewals_ask(
-    struct renewals *r, struct certificate *c, bool force, enum renewal_answer *ret)
+renewals_repair_one(struct renewals *r, const char *name)
 {
-	_cleanup_(job_freep) struct job *j = NULL;
-	int64_t now = clock_now();
-	bool due;
+	_cleanup_(certificate_freep) struct certificate *c = NULL;
 	int e;
 
-	e = job_load(r, c->id, &j);
-	if (e < 0)
-		return e;
-	due = due_any(j->row, j->spec, j->names, j->issued, j->issued_count, now) !=
-	    RENEW_NONE;
-	if (j->row->paused || !j->spec->enabled) {
-		*ret = RENEWAL_PAUSED;
-		return 0;
-	}
-	if (find_job(r, c->id) != NULL) {
-		*ret = RENEWAL_RUNNING;
-		return 0;
-	}
-	if (!due && !force) {
-		*ret = RENEWAL_NOT_DUE;
-		return 0;
-	}
-	if (told_to_wait(j->row, now)) {
-		*ret = RENEWAL_NOT_ALLOWED;
-		return 0;
-	}
-	if (force && j->issued_count > 0)
-		j->row->forced = last_id(j);
-	j->row->parked = false;
-	j->row->next_attempt = 0;
-	j->row->next_at = now;
-	e = certificate_save(r->means.store, j->row);
-	if (e < 0)
-		return e;
-	*ret = RENEWAL_STARTED;
-	schedule_poke(r->means.schedule);
-	return 0;
+	e = certificate_get(r->means.store, name, &c);
+	if (e == 0 && renewals_job(r, c->id) == NULL)
+		repair_one(r, c->id);
+	return e;
 }
+
+/* ---- status ---- */
 
 void
 renewals_walk_cas(const struct renewals *r,

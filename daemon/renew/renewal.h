@@ -45,6 +45,9 @@ int renewals_configure(
 /* At start, before anything is served: publishes the challenges of orders in flight,
  * and writes again what is missing or damaged among the bundles, placeholders too. */
 int renewals_repair(struct renewals *r);
+/* The same for one that is new or changed: its placeholder doesn't wait for its turn.
+ */
+int renewals_repair_one(struct renewals *r, const char *name);
 
 /* The scheduler's certificate that is due. False: no room now, ask again later. */
 bool renewals_due(struct renewals *r, int64_t certificate);
@@ -68,6 +71,18 @@ enum renewal_answer {
 /* force: also where not due. Stores the wish; r < 0 in *ret_r where that failed. */
 int renewals_ask(
     struct renewals *r, struct certificate *c, bool force, enum renewal_answer *ret);
+
+/* What is wanted of it has changed in the inventory, or whether it is wanted at all: an
+ * attempt under way goes on, and after it is looked at anew. */
+void renewals_changed(struct renewals *r, int64_t certificate);
+/* Stores whether it rests. */
+int renewals_pause(struct renewals *r, struct certificate *c, bool paused);
+/* All its targets are told again, soon. -ENODEV: it has none; -ENODATA: nothing was
+ * issued yet. */
+int renewals_deploy(struct renewals *r, struct certificate *c);
+/* Files, keys and history go, whatever is being done. -EBUSY: a server is reading the
+ * files just now. */
+int renewals_purge(struct renewals *r, const struct certificate *c);
 
 /* CAs as they stand, for status. Lent for the callback. */
 struct ca_status {

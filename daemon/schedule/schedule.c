@@ -55,13 +55,12 @@ static void
 hand_over(struct schedule *s, int64_t now)
 {
 	size_t limit = BATCH;
-	size_t done = 0;
 	int count;
 
 	do {
 		count = read_due(s, now, limit);
-		for (; count > 0 && done < (size_t)count; done++)
-			if (!s->due_cb(s->ids[done], s->arg))
+		for (int i = 0; i < count; i++)
+			if (!s->due_cb(s->ids[i], s->arg))
 				return;
 		limit *= 2;
 	} while (count > 0 && (size_t)count == limit / 2 && limit <= BATCH_MAX);
@@ -88,8 +87,8 @@ tick_cb(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	s->last_tick = now;
+	sleep_until_next(s, now); /* before: a poke on the way must win */
 	hand_over(s, now);
-	sleep_until_next(s, now);
 }
 
 int

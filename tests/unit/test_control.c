@@ -15,6 +15,7 @@
 #include "control/routes.h"
 #include "control/view.h"
 #include "json.h"
+#include "platform/group.h"
 #include "suite.h"
 
 #define DAY  86400
@@ -392,7 +393,7 @@ static const struct {
 	    "_wild/a" },
 	{ EVHTTP_REQ_POST, "/v1/certificates/renew/renew", 0,
 	    "/v1/certificates/NAME/renew", "renew" },
-	{ EVHTTP_REQ_POST, "/v1/certificates/a", -EPERM, "GET", NULL },
+	{ EVHTTP_REQ_POST, "/v1/certificates/a", -EPERM, "GET, PUT, DELETE", NULL },
 	{ EVHTTP_REQ_GET, "/v1/certificates/a/renew", -EPERM, "POST", NULL },
 	{ EVHTTP_REQ_HEAD, "/v1/status", -EPERM, "GET", NULL },
 	{ EVHTTP_REQ_GET, "/v1/certificates/", -ENOENT, NULL, NULL },
@@ -489,11 +490,15 @@ START_TEST(test_group)
 {
 	gid_t group = 12345;
 
-	ck_assert_int_eq(peer_find_group("root", &group), 0);
+	ck_assert_int_eq(group_find("root", &group), 0);
 	ck_assert_uint_eq(group, 0);
-	ck_assert_int_eq(peer_find_group("no-such-group-here", &group), -ENOENT);
-	ck_assert_int_eq(peer_find_group("", &group), -ENOENT);
-	ck_assert_int_eq(peer_find_group(NULL, &group), -ENOENT);
+	ck_assert_int_eq(group_find("0", &group), 0);
+	ck_assert_uint_eq(group, 0);
+	ck_assert_int_eq(group_find("0x1", &group), -ENOENT);
+	ck_assert_int_eq(group_find("99999999999", &group), -ENOENT);
+	ck_assert_int_eq(group_find("no-such-group-here", &group), -ENOENT);
+	ck_assert_int_eq(group_find("", &group), -ENOENT);
+	ck_assert_int_eq(group_find(NULL, &group), -ENOENT);
 }
 END_TEST
 

@@ -235,8 +235,8 @@ static const struct {
 	    C("waiting", "1", "aa", NEXT("9")), ATTEMPT_FAILED },
 	{ "between stages", C("idle", "0", "aa", ""), C("ordering", "0", "aa", ""),
 	    C("idle", "0", "aa", ""), ATTEMPT_RUNS },
-	{ "joined while deploying", C("deploying", "0", "aa", ""),
-	    C("deploying", "0", "aa", ""), C("idle", "0", "aa", ""), ATTEMPT_DONE },
+	{ "asked for while deploying", C("deploying", "0", "aa", ""),
+	    C("deploying", "0", "aa", ""), C("idle", "0", "aa", ""), ATTEMPT_RUNS },
 	{ "nonsense", "{}", NULL, "{\"certificates\":3,\"last_error\":[]}",
 	    ATTEMPT_RUNS },
 };

@@ -1,0 +1,162 @@
+/*
+ * streams.c - the verbs whose answer is printed as it comes: history, events, bundle;
+ * and accounts.
+ *
+ * Called through the table of verbs. Lines are shown one by one, so that memory doesn't
+ * grow with the history.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "buffer.h"
+#include "ctl/client.h"
+#include "ctl/verbs.h"
+#include "json.h"
+#include "scope.h"
+
+static const struct json_limits line_limits = { 256 * 1024, 8, 1000 };
+
+/* ---- events ---- */
+
+/* Elsewhere than on a terminal: AT KIND CERTIFICATE CA TARGET DETAIL PROBLEM. */
+static const char *const fields[] = { "at", "kind", "certificate", "ca", "target",
+	"detail", "problem" };
+
+static void
+show_event(const struct show *s, const struct json *event)
+{
+	_cleanup_(buffer_free) struct buffer b = { 0 };
+
+	for (size_t i = 0; i < ELEMENTS(fields); i++) {
+		const char *text = json_string(json_get(event, fields[i]));
+
+		if (s->terminal && text == NULL)
+			continue;
+		if (i > 0)
+			buffer_puts(&b, s->terminal ? "  " : "\t");
+		show_text(s, &b, text);
+	}
+	if (b.data != NULL)
+		puts(b.data);
+}
+
+/* What isn't JSON isn't shown: it may be anything. */
+static int
+line_cb(const char *line, size_t len, void *arg)
+{
+	const struct ctl *ctl = arg;
+	struct json *event = NULL;
+
+	if (ctl->json) {
+		fwrite(line, 1, len, stdout);
+		putchar('\n');
+	} else if (json_parse(line, len, &line_limits, &event) == 0) {
+		show_event(&ctl->show, event);
+	}
+	json_free(event);
+	return fflush(stdout) == 0 ? 0 : -EIO;
+}
+
+static int
+print_events(const struct ctl *ctl, const char *subject, const char *path, bool follow)
+{
+	struct client_reply reply;
+	int r;
+
+	r = client_lines(ctl->client, path, follow, line_cb, (void *)ctl, &reply);
+	if (r < 0)
+		return verbs_complain_error(ctl, subject, r);
+	r = CTL_DONE;
+	if (reply.status != 200) {
+		verbs_complain_problem(ctl, subject, &reply);
+		r = CTL_REFUSED;
+	}
+	client_reply_clear(&reply);
+	return r;
+}
+
+int
+verb_events(const struct ctl *ctl)
+{
+	bool follow = (ctl->given & CTL_FOLLOW) != 0;
+
+	return print_events(
+	    ctl, NULL, follow ? "/v1/events?follow=1" : "/v1/events", follow);
+}
+
+int
+verb_history(const struct ctl *ctl)
+{
+	_cleanup_free_ char *path =
+	    client_path("/v1/certificates/", ctl->args[0], "/history");
+
+	return path != NULL ? print_events(ctl, ctl->args[0], path, false)
+			    : CTL_REFUSED;
+}
+
+/* ---- bundle ---- */
+
+int
+verb_bundle(const struct ctl *ctl)
+{
+	_cleanup_free_ char *path =
+	    client_path("/v1/certificates/", ctl->args[0], "/bundle");
+	struct client_reply reply;
+	int r;
+
+	if (path == NULL)
+		return CTL_REFUSED;
+	r = client_copy(ctl->client, path, stdout, &reply);
+	if (r < 0)
+		return verbs_complain_error(ctl, ctl->args[0], r);
+	r = CTL_DONE;
+	if (reply.status != 200) {
+		verbs_complain_problem(ctl, ctl->args[0], &reply);
+		r = CTL_REFUSED;
+	}
+	client_reply_clear(&reply);
+	return r;
+}
+
+/* ---- accounts ---- */
+
+static void
+show_account(const struct show *s, const struct json *account)
+{
+	static const char *const names[] = { "id", "directory", "url", "created_at" };
+	const struct json *contacts = json_get(account, "contacts");
+	_cleanup_(buffer_free) struct buffer b = { 0 };
+
+	for (size_t i = 0; i < ELEMENTS(names); i++) {
+		show_text(s, &b, json_string(json_get(account, names[i])));
+		buffer_puts(&b, s->terminal ? "  " : "\t");
+	}
+	if (json_count(contacts) == 0)
+		buffer_puts(&b, "-");
+	for (size_t i = 0; i < json_count(contacts); i++) {
+		buffer_puts(&b, i > 0 ? "," : "");
+		show_text(s, &b, json_string(json_at(contacts, i)));
+	}
+	if (b.data != NULL)
+		puts(b.data);
+}
+
+int
+verb_accounts(const struct ctl *ctl)
+{
+	const struct json *accounts;
+	struct client_reply reply;
+	int status;
+
+	if (!verbs_ask(ctl, NULL, "GET", "/v1/accounts", NULL, &reply, &status))
+		return status;
+	accounts = json_get(reply.json, "accounts");
+	if (ctl->json)
+		verbs_print_json(&reply);
+	for (size_t i = 0; !ctl->json && i < json_count(accounts); i++)
+		show_account(&ctl->show, json_at(accounts, i));
+	client_reply_clear(&reply);
+	return CTL_DONE;
+}

@@ -1,0 +1,13 @@
+/*
+ * group.h - the number of a group of users.
+ */
+#ifndef GROUP_H
+#define GROUP_H
+
+#include <sys/types.h>
+
+/* By name, or by number where no group has that name. -ENOENT where there is none, also
+ * for NULL and ""; -ENOMEM, -ERANGE for an entry of absurd size. */
+int group_find(const char *name, gid_t *ret);
+
+#endif

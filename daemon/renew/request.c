@@ -1,0 +1,188 @@
+/*
+ * request.c - what administrators ask of one certificate: to be renewed, paused,
+ * deployed again, forgotten.
+ *
+ * Called by the handlers of control/. A job that is at work holds a copy of its row:
+ * what is changed here is changed there, too, or the job would write the old over it.
+ */
+#include "renew/renewal.h"
+
+#include <errno.h>
+
+#include "deploy/deploy.h"
+#include "platform/clock.h"
+#include "renew/due.h"
+#include "renew/files.h"
+#include "renew/job.h"
+#include "renew/removal.h"
+#include "schedule/schedule.h"
+
+/* The CA, not renewd, has said when: nobody gets past that. */
+static bool
+told_to_wait(const struct certificate *c, int64_t now)
+{
+	return c->next_attempt > now &&
+	    due_error_is(c, "class", acme_class_name(ACME_LATER));
+}
+
+static int64_t
+last_id(const struct job *j)
+{
+	int64_t id = 0;
+
+	for (size_t i = 0; i < j->issued_count; i++)
+		if (j->issued[i].id > id)
+			id = j->issued[i].id;
+	return id;
+}
+
+/* The scheduler hands it in at its next look. */
+static int
+look_now(struct renewals *r, struct certificate *c)
+{
+	int e;
+
+	c->next_at = clock_now();
+	e = certificate_save(r->means.store, c);
+	if (e == 0) {
+		r->stalled_until = 0; /* it can be written again */
+		schedule_poke(r->means.schedule);
+	}
+	return e;
+}
+
+/* One that is at the CA is what was asked for. One that deploys what it has got is done
+ * with that first, and comes again: the wish is noted in its row. */
+static int
+ask_running(struct job *j, bool force, enum renewal_answer *ret)
+{
+	*ret = RENEWAL_RUNNING;
+	if (!force || j->ordering || j->issued_count == 0)
+		return 0;
+	j->again = true;
+	j->row->forced = last_id(j);
+	j->row->parked = false;
+	j->row->next_attempt = 0;
+	return certificate_save(j->renewals->means.store, j->row);
+}
+
+int
+renewals_ask(
+    struct renewals *r, struct certificate *c, bool force, enum renewal_answer *ret)
+{
+	_cleanup_(job_freep) struct job *j = NULL;
+	struct job *running = renewals_job(r, c->id);
+	int64_t now = clock_now();
+	bool due;
+	int e;
+
+	e = job_load(r, c->id, &j);
+	if (e < 0)
+		return e;
+	due = due_any(j->row, j->spec, j->names, j->issued, j->issued_count, now) !=
+	    RENEW_NONE;
+	if (j->row->paused || !j->spec->enabled) {
+		*ret = RENEWAL_PAUSED;
+		return 0;
+	}
+	if (running != NULL)
+		return ask_running(running, force, ret);
+	if (!due && !force) {
+		*ret = RENEWAL_NOT_DUE;
+		if (!files_intact(r->bundles, j->spec, j->issued, j->issued_count))
+			return look_now(r, j->row);
+		return 0;
+	}
+	if (told_to_wait(j->row, now)) {
+		*ret = RENEWAL_NOT_ALLOWED;
+		return 0;
+	}
+	if (force && j->issued_count > 0)
+		j->row->forced = last_id(j);
+	j->row->parked = false;
+	j->row->next_attempt = 0;
+	*ret = RENEWAL_STARTED;
+	return look_now(r, j->row);
+}
+
+/* ---- what is changed ---- */
+
+void
+renewals_changed(struct renewals *r, int64_t certificate)
+{
+	struct job *j = renewals_job(r, certificate);
+
+	if (j != NULL)
+		j->stale = true;
+	schedule_poke(r->means.schedule);
+}
+
+int
+renewals_pause(struct renewals *r, struct certificate *c, bool paused)
+{
+	struct job *j = renewals_job(r, c->id);
+	int e;
+
+	c->paused = paused;
+	c->next_at = paused && j == NULL ? 0 : clock_now();
+	e = certificate_save(r->means.store, c);
+	if (e < 0)
+		return e;
+	if (j != NULL)
+		j->row->paused = paused;
+	renewals_changed(r, c->id);
+	return 0;
+}
+
+/* Forgets what this target was told; whether it is told again is the job's to see. */
+static int
+forget_deployment(struct renewals *r, struct deployment *d)
+{
+	free(d->bundled);
+	d->bundled = NULL;
+	d->state = DEPLOYMENT_PENDING;
+	d->at = clock_now();
+	d->failures = 0;
+	d->next_attempt = 0;
+	return deployment_save(r->means.store, d);
+}
+
+int
+renewals_deploy(struct renewals *r, struct certificate *c)
+{
+	_cleanup_(job_freep) struct job *fresh = NULL;
+	struct deployment *rows = NULL;
+	size_t count = 0;
+	int e;
+
+	e = job_load(r, c->id, &fresh);
+	if (e < 0)
+		return e;
+	if (fresh->spec->deploy.n == 0)
+		return -ENODEV;
+	if (fresh->issued_count == 0)
+		return -ENODATA;
+	e = deployment_list(r->means.store, c->id, &rows, &count);
+	for (size_t i = 0; i < count && e == 0; i++)
+		e = forget_deployment(r, &rows[i]);
+	deployment_free_all(rows, count);
+	if (e == 0) {
+		c->next_at = clock_now();
+		e = certificate_save(r->means.store, c);
+	}
+	if (e == 0)
+		renewals_changed(r, c->id);
+	return e;
+}
+
+int
+renewals_purge(struct renewals *r, const struct certificate *c)
+{
+	struct job *j = renewals_job(r, c->id);
+
+	if (deploy_reloading(r->means.deploy))
+		return -EBUSY;
+	if (j != NULL)
+		job_drop(j);
+	return removal_purge(r, c);
+}

@@ -1,0 +1,107 @@
+/*
+ * flow.h - inside libacme: an order's flow, as its two files share it.
+ *
+ * flow.c has the table of states, the order and the certificate; flow_authz.c the names
+ * and their challenges.
+ */
+#ifndef FLOW_H
+#define FLOW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "acme.h"
+#include "wire.h"
+
+#define FLOW_SECOND INT64_C(1000) /* times are in milliseconds */
+
+enum flow_state {
+	FLOW_NEW,
+	FLOW_ORDERED,
+	FLOW_AUTHORIZE,
+	FLOW_CHALLENGE,
+	FLOW_POLL,
+	FLOW_FINALIZE,
+	FLOW_DOWNLOAD,
+	FLOW_ISSUED,
+	FLOW_FAILED,
+};
+
+/* One name on its way to being valid. */
+struct flow_authz {
+	char *url;
+	bool seen; /* read at least once */
+	bool valid;
+	bool answered;                 /* the CA was told to look */
+	bool fetched;                  /* and has looked */
+	struct acme_result *complaint; /* what it said to the challenge request */
+	struct acme_identifier identifier;
+	char *challenge_url;
+	char *type;
+	char *token;
+	char *key_authorization;
+};
+
+struct acme_flow {
+	/* the plan */
+	struct acme_identifier *identifiers;
+	size_t identifier_count;
+	struct acme_key *account_key;
+	struct acme_key *key;
+	char *challenge_types;
+	char *profile;
+	bool must_staple;
+
+	/* facts */
+	char *order_url;
+	struct acme_chain *chain;
+	struct acme_result *result;
+
+	/* where it stands */
+	enum flow_state state;
+	char *finalize_url;
+	char *certificate_url;
+	struct flow_authz *authz;
+	size_t authz_count;
+	size_t current;                    /* the authorization that was asked for */
+	struct acme_challenge *challenges; /* of those not valid yet */
+	size_t challenge_count;
+	char *payload;
+	int64_t now;
+	int64_t wait_until;
+	int64_t obey_until; /* the CA said so: not to be shortened */
+	int64_t poll_delay;
+	int64_t deadline; /* of the leg: validation or processing */
+	unsigned steps;
+};
+
+typedef enum flow_state flow_got_fn(
+    struct acme_flow *f, const struct acme_reply *reply);
+
+/* ---- ways to end, and to wait (flow.c) ---- */
+
+/* result NULL: no memory. Takes the result. */
+enum flow_state flow_fail(struct acme_flow *f, struct acme_result *result);
+/* The order can't become a certificate any more: the next attempt makes a new one. */
+enum flow_state flow_fail_for_good(struct acme_flow *f, struct acme_result *result);
+/* The CA didn't do what it was asked. Where it may still, the order is kept. */
+enum flow_state flow_refused(
+    struct acme_flow *f, const struct acme_reply *reply, const char *stage);
+enum flow_state flow_nonsense(struct acme_flow *f, const char *stage, const char *what);
+/* Wait as long as the reply says, or else for delay. */
+void flow_wait_for(struct acme_flow *f, const struct acme_reply *reply, int64_t delay);
+/* The next poll comes later. */
+void flow_slower(struct acme_flow *f);
+/* -ENOMEM; NULL is copied as nothing. */
+int flow_copy(const char *from, char **to);
+
+/* ---- the names (flow_authz.c) ---- */
+
+enum flow_state flow_authz_begin(struct acme_flow *f, struct wire_order *order);
+void flow_authz_ask(struct acme_flow *f, struct acme_request *ret);
+void flow_authz_ask_challenge(struct acme_flow *f, struct acme_request *ret);
+flow_got_fn flow_authz_got, flow_authz_got_challenge, flow_authz_got_poll;
+void flow_authz_clear(struct acme_flow *f);
+
+#endif
