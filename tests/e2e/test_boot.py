@@ -129,18 +129,18 @@ def furnish(machine: Machine) -> None:
 
 @pytest.fixture
 def machine(place: Place) -> Iterator[Machine]:
-    why = machines.missing()
-    if why:
-        pytest.skip(f"no machine can be booted here: {why}")
     if "sanitize" in (build_folder() / "Makefile").read_text().partition("SANITIZE_FLAGS =")[2] \
             .partition("\n")[0]:
         pytest.skip("the unit's hardening forbids what sanitizers need; the plain build is tested")
-    it = Machine(place)
-    furnish(it)
-    install(it)
-    yield it
-    it.stop()
-    it.close()
+    with machines.alone():
+        why = machines.missing()
+        if why:
+            pytest.skip(f"no machine can be booted here: {why}")
+        it = Machine(place)
+        furnish(it)
+        install(it)
+        yield it
+        it.stop()
 
 
 def journal(machine: Machine, *matches: str) -> list[dict[str, str]]:
@@ -290,6 +290,19 @@ def check_watchdog(machine: Machine) -> None:
     assert "Watchdog timeout" in machine.run("journalctl", "--no-pager", "-u", "renewd")
 
 
+def check_socket(machine: Machine) -> None:
+    """The listener may be systemd's: renewd then opens none of its own."""
+    machine.write("/etc/systemd/system/renewd-http.socket.d/port.conf",
+                  "[Socket]\nListenStream=\nListenStream=127.0.0.1:8402\n")
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "stop", "renewd")
+    machine.run("systemctl", "start", "renewd-http.socket")
+    machine.run("systemctl", "start", "renewd")
+    users = machine.run("ss", "-Hltnp", "sport = :8402")
+    assert "systemd" in users and "renewd" in users
+    machine.run("renewctl", "renew", OTHER, "--force", "--wait")
+
+
 def check_reboot(machine: Machine) -> None:
     mine = serials(machine, NAME)
     machine.reboot()
@@ -310,4 +323,5 @@ def test_boot(machine: Machine) -> None:
     check_reload(machine)
     check_restart(machine)
     check_watchdog(machine)
+    check_socket(machine)
     check_reboot(machine)

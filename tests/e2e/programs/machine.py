@@ -7,11 +7,13 @@ that may be written to: `why_not()` says what is missing.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 from .pebble import TOP
@@ -31,8 +33,34 @@ CACHE = TOP / "build" / "machine"
 APT_OPTIONS = ("Acquire::http", "Acquire::https", "Acquire::Check-")
 
 
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Machines share a name and a cgroup, and their base: one test at a time."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def missing() -> str:
-    """Why no machine can be had here, "" where one can."""
+    """Why no machine can be had here, "" where one can: found out by trying."""
+    why = missing_tools()
+    if why:
+        return why
+    try:
+        run(*nspawn(base()), "--read-only", "/bin/true")
+    except ProgramError as problem:
+        return str(problem).strip()
+    return ""
+
+
+def nspawn(root: Path) -> list[str | Path]:
+    return ["systemd-nspawn", "--quiet", "--directory", root, "--register=no", "--keep-unit",
+            "--private-network", "--console=pipe", "--resolv-conf=off", "--timezone=off",
+            "--machine=renewd-test"]
+
+
+def missing_tools() -> str:
     if os.geteuid() != 0:
         return "systemd-nspawn needs root"
     tools = [tool for tool in TOOLS if shutil.which(tool) is None]
@@ -73,7 +101,6 @@ def apt_options() -> str:
 
 def base() -> Path:
     """The folder of the root that machines are copies of; made where it isn't there."""
-    CACHE.mkdir(parents=True, exist_ok=True)
     key = hashlib.sha256(" ".join((SUITE, *PACKAGES)).encode()).hexdigest()[:12]
     ready, half = CACHE / f"root-{key}", CACHE / f"half-{key}"
     if ready.exists():
@@ -90,25 +117,19 @@ def base() -> Path:
 
 
 class Machine(Program):
-    """One at a time: they share a name and a cgroup, so close() must follow. Change
-    `root` before start()."""
+    """Within alone(). Change `root` before start()."""
 
     name = "machine"
     start_timeout = 60.0
     stop_timeout = 60.0
 
     def __init__(self, place: Place) -> None:
-        CACHE.mkdir(parents=True, exist_ok=True)
         super().__init__(place)
-        self.lock = (CACHE / "lock").open("w")
-        fcntl.flock(self.lock, fcntl.LOCK_EX)
         self.root = self.folder / "root"
         run("cp", "-a", "--reflink=auto", base(), self.root)
 
     def command(self) -> list[str | Path]:
-        return ["systemd-nspawn", "--quiet", "--directory", self.root, "--boot",
-                "--register=no", "--keep-unit", "--private-network", "--console=pipe",
-                "--resolv-conf=off", "--timezone=off", "--machine=renewd-test"]
+        return [*nspawn(self.root), "--boot"]
 
     def healthy_end(self, status: int) -> bool:
         return status == 0
@@ -162,7 +183,3 @@ class Machine(Program):
 
     def property(self, unit: str, name: str) -> str:
         return self.run("systemctl", "show", "-p", name, "--value", unit).strip()
-
-    def close(self) -> None:
-        """Another one may be made."""
-        self.lock.close()
