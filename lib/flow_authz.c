@@ -146,11 +146,11 @@ static bool
 is_ordered(const struct acme_flow *f, const struct acme_identifier *identifier)
 {
 	for (size_t i = 0; i < f->identifier_count; i++) {
-		struct acme_identifier ours = f->identifiers[i];
+		const struct acme_identifier *ours = &f->identifiers[i];
+		size_t skip = strncmp(ours->value, "*.", 2) == 0 ? 2 : 0;
 
-		if (strncmp(ours.value, "*.", 2) == 0)
-			memmove(ours.value, ours.value + 2, strlen(ours.value) - 1);
-		if (acme_identifier_equal(&ours, identifier))
+		if (ours->type == identifier->type &&
+		    strcmp(ours->value + skip, identifier->value) == 0)
 			return true;
 	}
 	return false;

@@ -65,7 +65,7 @@ compose(const struct issued *row, char **ret, size_t *ret_len)
 		return r;
 	r = acme_key_to_pem(key, &pem);
 	if (r < 0 || pem == NULL)
-		return r;
+		return r < 0 ? r : -ENOMEM;
 	pair.key_pem = pem;
 	r = bundle_haproxy_pem(&pair, ret, ret_len);
 	acme_wipe_free(pem, strlen(pem));
@@ -101,8 +101,8 @@ send_pem(struct call *call, char *text, size_t len)
 static void
 answer(struct call *call, const struct certificate *c, const struct issued *row)
 {
-	char *text;
-	size_t len;
+	char *text = NULL;
+	size_t len = 0;
 
 	if (row == NULL) {
 		named_refuse(call, 404, "nothing of this kind has been issued yet");

@@ -216,6 +216,7 @@ END_TEST
 START_TEST(a_failed_write_changes_nothing)
 {
 	const struct rlimit small = { 1000, RLIM_INFINITY };
+	const struct rlimit none = { RLIM_INFINITY, RLIM_INFINITY };
 	static char large[5000];
 
 	enter();
@@ -227,6 +228,7 @@ START_TEST(a_failed_write_changes_nothing)
 	    file_replace(at, "a", large, sizeof(large), 0600, NO_GROUP), -EFBIG);
 	ck_assert_int_eq(
 	    file_create(at, "b", large, sizeof(large), 0600, NO_GROUP), -EFBIG);
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &none), 0);
 	expect_content("a", "old");
 	ck_assert_uint_eq(entries(at), 1);
 	leave();

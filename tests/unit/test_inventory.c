@@ -388,6 +388,71 @@ START_TEST(history_is_in_order)
 }
 END_TEST
 
+START_TEST(history_is_forgotten_with_its_certificate)
+{
+	struct certificate *c = NULL;
+	int64_t last = -1;
+	unsigned count = 0;
+	struct store *s;
+	int64_t id;
+
+	make_dir();
+	s = open_store(NULL);
+	ck_assert_int_eq(history_last(s, &last), 0);
+	ck_assert_int_eq(last, 0);
+	id = add_certificate(s, "a", 1);
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(history_add(s,
+				     &(struct history_event){ .at = i,
+					 .kind = "issued",
+					 .certificate = i % 2 == 0 ? "A" : "b" }),
+		    0);
+	ck_assert_int_eq(history_last(s, &last), 0);
+	ck_assert_int_eq(last, 4);
+	ck_assert_int_eq(history_forget(s, "a"), 0);
+	ck_assert_int_eq(certificate_delete(s, id), 0);
+	ck_assert_int_eq(history_walk(s, NULL, 0, 0, count_cb, &count), 0);
+	ck_assert_uint_eq(count, 2);
+	ck_assert_int_eq(certificate_get(s, "a", &c), -ENOENT);
+	store_close(s);
+	file_remove_tree(AT_FDCWD, dir);
+}
+END_TEST
+
+static void
+count_commit_cb(void *arg)
+{
+	++*(unsigned *)arg;
+}
+
+START_TEST(commits_are_told)
+{
+	struct certificate *c = NULL;
+	unsigned count = 0;
+	struct store *s;
+
+	make_dir();
+	s = open_store(NULL);
+	store_on_commit(s, count_commit_cb, &count);
+	ck_assert_int_eq(store_flush(s), 0);
+	ck_assert_uint_eq(count, 0); /* nothing was written */
+	add_certificate(s, "a", 1);
+	ck_assert_int_eq(store_flush(s), 0);
+	ck_assert_uint_eq(count, 1);
+	add_certificate(s, "b", 1);
+	store_roll_back(s);
+	ck_assert_uint_eq(count, 1);
+	ck_assert_int_eq(certificate_get(s, "b", &c), -ENOENT);
+	store_roll_back(s); /* nothing to give up */
+	store_on_commit(s, NULL, NULL);
+	add_certificate(s, "c", 1);
+	ck_assert_int_eq(store_flush(s), 0);
+	ck_assert_uint_eq(count, 1);
+	store_close(s);
+	file_remove_tree(AT_FDCWD, dir);
+}
+END_TEST
+
 static int committed[3];
 static unsigned committed_count;
 static struct event_base *loop;
@@ -485,4 +550,5 @@ SUITE("inventory", files_are_private, opens_once, refuses_the_future,
     refuses_what_is_no_database, certificates_keep_all_fields, due_is_in_order,
     one_current_for_each_kind_of_key, orders_keep_their_key,
     accounts_by_ca_directory_and_key, deployments_and_removal, history_is_in_order,
-    commits_are_shared, a_failed_commit_loses_the_turn)
+    history_is_forgotten_with_its_certificate, commits_are_told, commits_are_shared,
+    a_failed_commit_loses_the_turn)
