@@ -102,9 +102,9 @@ teardown(struct fixture *f)
 	store_close(f->means.store);
 	event_base_free(f->means.base);
 	close(f->systemd);
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < 5; i++) {
 		static const char *const files[] = { "notify", "renewd.db",
-			"renewd.db-wal", "renewd.db-shm" };
+			"renewd.db-wal", "renewd.db-shm", "renewd.lock" };
 
 		snprintf(path, sizeof(path), "%s/%s", f->dir, files[i]);
 		unlink(path);
