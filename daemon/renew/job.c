@@ -423,6 +423,25 @@ settled(const struct job *j, const struct deployment *d)
 	return d->state == DEPLOYMENT_DEPLOYED || d->state == DEPLOYMENT_SERVED;
 }
 
+bool
+job_wants_deploy(const struct job *j)
+{
+	struct deployment *rows = NULL;
+	size_t count = 0;
+	const struct deployment *d;
+	bool wants = false;
+
+	if (j->issued_count == 0 || j->row->bundled == NULL)
+		return false;
+	for (size_t i = 0; i < j->spec->deploy.n && !wants; i++) {
+		if (read_deployment(j, j->spec->deploy.v[i], &rows, &count, &d) < 0)
+			return false;
+		wants = !settled(j, d);
+		deployment_free_all(rows, count);
+	}
+	return wants;
+}
+
 static void
 mark_pending(struct job *j, const char *target, const struct deployment *before)
 {

@@ -51,6 +51,8 @@ struct job *job_free(struct job *j);
 bool job_is_due(const struct job *j);
 /* And may it go to a CA now? */
 bool job_wants_order(const struct job *j);
+/* Is there a target that hasn't been told of the bundle, and may be now? */
+bool job_wants_deploy(const struct job *j);
 /* Goes as far as it can; the job may be freed when this returns. */
 void job_step(struct job *j);
 

@@ -317,8 +317,17 @@ needs_files(const struct renewals *r, const struct job *j)
 	    !files_intact(r->bundles, j->spec, j->issued, j->issued_count);
 }
 
-/* Files, and whether the configuration asks for something else than there is:
- * [defaults] may have changed. */
+/* Has it something to do before the time that was planned? [defaults] may have changed.
+ */
+static bool
+is_early(const struct job *j, int64_t now)
+{
+	if (j->row->next_at != 0 && j->row->next_at <= now)
+		return false;
+	return (job_wants_order(j) && j->row->next_at > now) || job_wants_deploy(j);
+}
+
+/* Files, and whether the configuration asks for something else than there is. */
 static void
 repair_one(struct renewals *r, int64_t certificate)
 {
@@ -331,7 +340,7 @@ repair_one(struct renewals *r, int64_t certificate)
 	files = needs_files(r, j);
 	if (files)
 		rewrite(r, j);
-	if (files || (job_wants_order(j) && j->row->next_at > now)) {
+	if (files || is_early(j, now)) {
 		j->row->next_at = now;
 		(void)certificate_save(r->means.store, j->row);
 	}
