@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+from programs.program import wait_until
 from programs.renewd import Renewd
 
 NOBODY = {"added": [], "changed": [], "removed": []}
@@ -139,6 +140,19 @@ def test_defaults_reach_all(renewd: Renewd) -> None:
     renewd.wait_certificate("a.example.test", timeout=60, state="valid", activity="idle")
     shown = renewd.certificate("a.example.test")
     assert [row["key"] for row in shown["certificates"]] == ["rsa-2048"]
+
+
+def test_a_target_in_defaults_is_told(renewd: Renewd) -> None:
+    renewd.add_certificate("a.example.test")
+    renewd.start()
+    renewd.wait_state("a.example.test")
+    told = renewd.folder / "told"
+    renewd.set("deploy hook", type="exec", command=f"/usr/bin/touch {told}")
+    renewd.set("defaults", deploy="hook")
+    assert reload(renewd) == NOBODY
+    wait_until(told.exists, "the target is told")
+    shown = renewd.wait_state("a.example.test")
+    assert [row["state"] for row in shown["deployments"]] == ["deployed"]
 
 
 def test_sighup_says_what(renewd: Renewd) -> None:
