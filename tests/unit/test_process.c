@@ -58,6 +58,8 @@ clean(void)
 {
 	unlink(pidfile);
 	rmdir(directory);
+	pidfile[0] = '\0'; /* without forks the next test makes its own */
+	memcpy(directory + strlen(directory) - 6, "XXXXXX", 6);
 }
 
 /* A real program that a signal ends; its path is in ret_path. */
