@@ -612,18 +612,18 @@ static void
 heed_others(struct job *j)
 {
 	_cleanup_(certificate_freep) struct certificate *now = NULL;
+	bool changed;
 
 	if (certificate_get_id(j->renewals->means.store, j->row->id, &now) < 0)
 		return;
-	if (now->removed_at != 0)
-		j->row->next_at = 0;
-	else if (j->again || j->generation != j->renewals->generation ||
-	    now->paused != j->row->paused || strcmp(now->spec, j->row->spec) != 0)
-		j->row->next_at = clock_now();
-	if (strcmp(now->spec, j->row->spec) != 0) {
+	changed = j->stale || strcmp(now->spec, j->row->spec) != 0;
+	if (changed) { /* what stopped it may not be wanted any more */
 		j->row->parked = false;
 		j->row->next_attempt = 0;
 	}
+	if (changed || j->again || j->generation != j->renewals->generation ||
+	    now->paused != j->row->paused || now->removed_at != 0)
+		j->row->next_at = clock_now();
 	j->row->paused = now->paused;
 }
 
@@ -660,10 +660,6 @@ finish(struct job *j)
 		j->row->next_at = now + FILES_SECONDS;
 	deployment_free_all(rows, count);
 	heed_others(j);
-	if (j->stale) {
-		j->row->parked = false; /* it was, by what isn't wanted any more */
-		j->row->next_at = clock_now();
-	}
 	e = certificate_save(r->means.store, j->row);
 	if (e < 0)
 		renewals_stall(r, e);
