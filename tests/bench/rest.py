@@ -58,15 +58,15 @@ def main() -> None:
         while renewd.get("/v1/status")["counts"]["state"]["valid"] < count:
             time.sleep(0.2)
         print(f"{count} certificates issued by Pebble in {time.monotonic() - begin:.1f} s")
-        time.sleep(2)
+        time.sleep(2)  # at rest, not at the end of work
         report("after issuing", renewd.pid)
         begin = time.monotonic()
         renewd.restart()
         print(f"restart to ready {time.monotonic() - begin:.2f} s")
-        time.sleep(1)
+        time.sleep(1)  # the same
         report("at rest, after a restart", renewd.pid)
         before = cpu_seconds(renewd.pid)
-        time.sleep(10)
+        time.sleep(10)  # the time that is measured
         print(f"CPU in 10 s at rest {cpu_seconds(renewd.pid) - before:.2f} s")
 
 

@@ -191,6 +191,6 @@ def test_certificates_that_are_old_when_new(renewd: Renewd, pebble: Pebble) -> N
     begin = time.monotonic()
     while time.monotonic() < begin + 8:
         renewd.certificate("www.example.test")
-        time.sleep(0.2)
+        time.sleep(0.2)  # asks on, over the time that is watched
     # renewed at half of its life, a second, and no faster than that
     assert front.count("/order-plz", "POST") <= 9

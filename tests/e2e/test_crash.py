@@ -192,7 +192,7 @@ def test_an_inventory_that_cannot_be_written(renewd: Renewd, pebble: Pebble) -> 
         assert front
         asked = front.count()
         begin = cpu_seconds(renewd)
-        time.sleep(3)
+        time.sleep(3)  # the time in which nothing may happen
         assert front.count() == asked
         assert cpu_seconds(renewd) - begin < 0.5
         db.rollback()

@@ -271,5 +271,5 @@ def test_renews_by_itself(renewd: Renewd) -> None:
         serials.add(renewd.leaf("www.example.test").serial)
         assert leaf.not_valid_after.timestamp() > 0
         assert renewd.certificate("www.example.test")["state"] == "valid"
-        time.sleep(0.5)
+        time.sleep(0.5)  # looks on, over the time that is watched
     assert len(serials) >= 3

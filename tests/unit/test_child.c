@@ -399,7 +399,7 @@ START_TEST(test_free_in_callbacks)
 	s->free_at_line =
 	    3; /* a was the first; the others come in one piece, after the end */
 	ck_assert_int_eq(run_shell(s, "printf 'b\\nc\\nd\\n'", TIMEOUT), 0);
-	usleep(200000);
+	usleep(200000); /* until all has been written and it has ended */
 	loop(s->base, 5000);
 	ck_assert_int_eq(s->lines, 3);
 	ck_assert_int_eq(s->done, 1);

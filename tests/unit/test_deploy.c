@@ -493,7 +493,7 @@ START_TEST(test_nginx_test_fails)
 	    failed_with(&a[1], "test_command /nonexistent/nginx can't be started"));
 	ck_assert(
 	    failed_with(&a[2], "can't send SIGHUP to nginx")); /* sh isn't nginx */
-	usleep(100000);
+	usleep(100000); /* a signal that was sent would be noted by now */
 	ck_assert_str_eq(signals(f, 0), "");
 	stop_server(server);
 	free(bad->pidfile);
