@@ -62,6 +62,22 @@ bool job_wants_deploy(const struct job *j);
 /* Goes as far as it can; the job may be freed when this returns. */
 void job_step(struct job *j);
 
+/* ---- its steps. True: something was started, and the callback steps again ---- */
+
+bool job_order_step(struct job *j);
+/* Only what a CA has issued is deployed. */
+bool job_deploy_step(struct job *j);
+
+/* ---- what the steps share ---- */
+
+/* The issued rows anew, after one was added. */
+int job_load_issued(struct job *j);
+/* An attempt has failed, at this CA (NULL: here), and when is the next one? */
+void job_note_failure(struct job *j, const char *ca, const struct acme_result *failure);
+void job_note_text(struct job *j, const char *stage, const char *what, const char *why);
+void job_note_errno(struct job *j, const char *stage, const char *what, int r);
+void job_note_success(struct job *j);
+
 /* Ends it halfway; what it reached is in the inventory. */
 void job_drop(struct job *j);
 

@@ -1,0 +1,126 @@
+/*
+ * job_note.c - how an attempt went, in the certificate's row, its history and the log.
+ *
+ * Called by the steps of a job. Each failure is one result, from which all three follow
+ * and the time of the next attempt.
+ */
+#include "renew/job.h"
+
+#include <string.h>
+
+#include "json.h"
+#include "platform/clock.h"
+#include "platform/log.h"
+#include "renew/due.h"
+#include "renew/news.h"
+#include "result.h"
+#include "schedule/wakeup.h"
+
+static void
+describe(struct json_writer *w, const struct acme_result *failure, int64_t now)
+{
+	char at[CLOCK_TEXT_SIZE];
+
+	json_open_object(w);
+	json_member_string(w, "type", failure->type);
+	json_member_string(w, "detail", failure->detail);
+	json_name(w, "subproblems");
+	json_open_array(w);
+	for (size_t i = 0; i < failure->subproblem_count; i++) {
+		const struct acme_subproblem *sub = &failure->subproblems[i];
+
+		json_open_object(w);
+		json_member_string(w, "type", sub->type);
+		json_member_string(w, "detail", sub->detail);
+		json_member_string(w, "identifier", sub->identifier);
+		json_close_object(w);
+	}
+	json_close_array(w);
+	json_member_string(w, "stage", failure->stage);
+	json_member_string(w, "at", clock_format(now, at));
+	json_member_string(w, "class", acme_class_name(failure->class));
+	json_close_object(w);
+}
+
+/* What is the matter with a whole CA has been said there, once. */
+static int
+log_level(
+    const struct certificate *c, const struct acme_result *failure, const char *before)
+{
+	if (news_is_old(before, failure))
+		return LOG_DEBUG;
+	if (strcmp(failure->stage, "directory") == 0 ||
+	    strcmp(failure->stage, "account") == 0)
+		return LOG_INFO;
+	return c->parked ? LOG_ERR : LOG_WARNING;
+}
+
+void
+job_note_failure(struct job *j, const char *ca, const struct acme_result *failure)
+{
+	struct certificate *c = j->row;
+	int64_t now = clock_now();
+	struct json_writer *w = json_writer_new();
+	_cleanup_free_ char *before = c->last_error;
+	char at[CLOCK_TEXT_SIZE];
+
+	c->last_error = NULL;
+	describe(w, failure, now);
+	if (w != NULL)
+		(void)json_writer_steal(w, &c->last_error, NULL);
+	json_writer_free(w);
+	c->failures++;
+	c->parked = failure->class == ACME_GIVE_UP;
+	c->next_attempt = c->parked ? 0
+				    : wakeup_retry(now, c->failures, failure,
+					  due_life(j->spec, j->issued, j->issued_count),
+					  clock_random(UINT32_MAX));
+	(void)history_add(j->renewals->means.store,
+	    &(struct history_event){ .at = now,
+		.kind = "failed",
+		.certificate = c->name,
+		.ca = ca,
+		.detail = failure->detail,
+		.problem = failure->type });
+	log_line(log_level(c, failure, before),
+	    &(struct log_fields){
+		.event = c->parked ? LOG_EVENT_PARKED : LOG_EVENT_RENEWAL_FAILED,
+		.certificate = c->name,
+		.ca = ca,
+		.problem = failure->type,
+		.retry_at = c->next_attempt },
+	    c->parked ? "renewal failed at %s: %s; not tried again by itself%s"
+		      : "renewal failed at %s: %s; next attempt at %s",
+	    failure->stage, failure->detail,
+	    c->parked ? "" : clock_format(c->next_attempt, at));
+}
+
+void
+job_note_text(struct job *j, const char *stage, const char *what, const char *why)
+{
+	struct acme_result *failure =
+	    acme_result_new(ACME_RETRY, stage, "%s: %s", what, why);
+
+	if (failure != NULL)
+		job_note_failure(j, NULL, failure);
+	acme_result_free(failure);
+}
+
+void
+job_note_errno(struct job *j, const char *stage, const char *what, int r)
+{
+	job_note_text(j, stage, what, strerror(-r));
+}
+
+void
+job_note_success(struct job *j)
+{
+	struct certificate *c = j->row;
+
+	c->failures = 0;
+	c->next_attempt = 0;
+	if (j->issued_count > 0)
+		c->placeholder_since = 0;
+	free(c->last_error);
+	c->last_error = NULL;
+}
