@@ -210,19 +210,32 @@ enum acme_action {
 	ACME_ACTION_CHALLENGE = 7,
 	ACME_ACTION_FINALIZE = 8,
 	ACME_ACTION_CERTIFICATE = 9,
+	ACME_ACTION_UPDATE_ACCOUNT = 10, /* contacts, deactivation */
+	ACME_ACTION_KEY_CHANGE = 11,
+	ACME_ACTION_REVOKE = 12,
+	ACME_ACTION_DEACTIVATE = 13,   /* of an authorization */
+	ACME_ACTION_RENEWAL_INFO = 14, /* RFC 9773, unsigned */
 };
 
 /* "newOrder" and so on. */
 const char *acme_action_name(enum acme_action action);
 
-/* One thing to ask of the CA, before it is signed: url is NULL where the directory
- * gives it (directory, newAccount, newOrder); payload is NULL for POST-as-GET (RFC 8555
- * section 6.3). Lives until the next call on what gave it. */
+/* One thing to ask of the CA, before it is signed. Lives until the next call on what
+ * gave it. */
 struct acme_request {
 	enum acme_action action;
-	const char *url;
-	const char *payload;
+	const char *url; /* NULL where the session knows it: from the directory, or the
+			    account's own */
+	const char *payload;        /* NULL for POST-as-GET (RFC 8555 section 6.3) */
+	const struct acme_key *key; /* signs instead of the account's key, itself in the
+				       header as "jwk" (RFC 8555 section 7.6) */
 };
+
+/* What an answer that isn't the wanted one means: its problem document, or its HTTP
+ * status, or that none came. stage is a constant, as in struct acme_result. NULL only
+ * without memory. */
+struct acme_result *acme_reply_result(
+    const struct acme_reply *reply, const char *stage);
 
 enum acme_next {
 	ACME_SEND = 1,     /* send what was returned, then report the reply */

@@ -10,6 +10,7 @@
 
 #include "acme.h"
 #include "jws.h"
+#include "key.h"
 #include "result.h"
 #include "session.h"
 #include "wire.h"
@@ -22,9 +23,10 @@ struct acme_exchange {
 	enum acme_action action;
 	char *url;
 	char *payload;
-	char *nonce;       /* for the next signature */
-	char *body;        /* as signed last */
-	bool asking_nonce; /* what was sent last is HEAD newNonce */
+	struct acme_key *key; /* NULL: the account's */
+	char *nonce;          /* for the next signature */
+	char *body;           /* as signed last */
+	bool asking_nonce;    /* what was sent last is HEAD newNonce */
 	unsigned bad_nonces;
 	unsigned nonce_asks;
 	bool finished;
@@ -44,6 +46,11 @@ static const char *const action_names[] = {
 	[ACME_ACTION_CHALLENGE] = "challenge",
 	[ACME_ACTION_FINALIZE] = "finalize",
 	[ACME_ACTION_CERTIFICATE] = "certificate",
+	[ACME_ACTION_UPDATE_ACCOUNT] = "account",
+	[ACME_ACTION_KEY_CHANGE] = "keyChange",
+	[ACME_ACTION_REVOKE] = "revokeCert",
+	[ACME_ACTION_DEACTIVATE] = "deactivate",
+	[ACME_ACTION_RENEWAL_INFO] = "renewalInfo",
 };
 
 const char *
@@ -73,6 +80,7 @@ acme_exchange_new(struct acme_session *s, const struct acme_request *request,
 	x->url = strdup(url);
 	if (x->url == NULL)
 		return -ENOMEM;
+	x->key = acme_key_ref(request->key);
 	if (request->payload != NULL) {
 		x->payload = strdup(request->payload);
 		if (x->payload == NULL)
@@ -91,23 +99,32 @@ acme_exchange_free(struct acme_exchange *x)
 		return NULL;
 	free(x->url);
 	free(x->payload);
+	acme_key_free(x->key);
 	free(x->nonce);
 	free(x->body);
 	free(x);
 	return NULL;
 }
 
+/* Read by GET, without an account. */
+static bool
+is_unsigned(const struct acme_exchange *x)
+{
+	return x->action == ACME_ACTION_DIRECTORY ||
+	    x->action == ACME_ACTION_RENEWAL_INFO;
+}
+
 static int
 sign(struct acme_exchange *x)
 {
-	const char *kid = x->action == ACME_ACTION_ACCOUNT
+	const struct acme_key *key = x->key != NULL ? x->key : session_key(x->session);
+	const char *kid = x->action == ACME_ACTION_ACCOUNT || x->key != NULL
 	    ? NULL
 	    : acme_session_account_url(x->session);
 
 	free(x->body);
 	x->body = NULL;
-	return jws_sign(
-	    session_key(x->session), kid, x->nonce, x->url, x->payload, &x->body);
+	return jws_sign(key, kid, x->nonce, x->url, x->payload, &x->body);
 }
 
 static void
@@ -123,7 +140,7 @@ acme_exchange_next(struct acme_exchange *x, struct acme_message *ret)
 {
 	if (x->finished)
 		return ACME_FINISHED;
-	if (x->action == ACME_ACTION_DIRECTORY) {
+	if (is_unsigned(x)) {
 		*ret = (struct acme_message){ .method = "GET", .url = x->url };
 		return ACME_SEND;
 	}
@@ -192,7 +209,7 @@ acme_exchange_reply(struct acme_exchange *x, const struct acme_reply *reply)
 		got_nonce(x, reply);
 		return;
 	}
-	if (x->action != ACME_ACTION_DIRECTORY && is_bad_nonce(reply) &&
+	if (!is_unsigned(x) && is_bad_nonce(reply) &&
 	    ++x->bad_nonces <= BAD_NONCES_MAX) {
 		if (session_nonce_ok(reply->replay_nonce))
 			x->nonce = strdup(reply->replay_nonce);

@@ -311,7 +311,8 @@ acme_key_ref(const struct acme_key *key)
 	/* the count is not part of the value that const protects */
 	struct acme_key *owned = (struct acme_key *)key;
 
-	atomic_fetch_add(&owned->owners, 1);
+	if (owned != NULL)
+		atomic_fetch_add(&owned->owners, 1);
 	return owned;
 }
 

@@ -12,7 +12,7 @@
 DEFINE_CLEANUP(struct acme_key, acme_key_free)
 
 EVP_PKEY *acme_key_evp(const struct acme_key *key); /* lent */
-/* One more owner of the same key; cannot fail. */
+/* One more owner of the same key; cannot fail. NULL stays NULL. */
 struct acme_key *acme_key_ref(const struct acme_key *key);
 /* The type of any OpenSSL key, ACME_KEY_NONE where it isn't one of ours. RSA of other
  * sizes from 2048 to 4096 counts as the next smaller type. */

@@ -266,16 +266,24 @@ acme_session_has_profile(const struct acme_session *s, const char *profile)
 const char *
 session_url(const struct acme_session *s, enum acme_action action)
 {
-	if (action == ACME_ACTION_DIRECTORY)
-		return s->directory_url;
-	if (s->directory == NULL)
-		return NULL;
-	if (action == ACME_ACTION_NONCE)
-		return s->directory->new_nonce;
-	if (action == ACME_ACTION_ACCOUNT)
-		return s->directory->new_account;
-	if (action == ACME_ACTION_NEW_ORDER)
-		return s->directory->new_order;
+	const struct wire_directory none = { 0 };
+	const struct wire_directory *d = s->directory != NULL ? s->directory : &none;
+	const struct {
+		enum acme_action action;
+		const char *url;
+	} urls[] = {
+		{ ACME_ACTION_DIRECTORY, s->directory_url },
+		{ ACME_ACTION_NONCE, d->new_nonce },
+		{ ACME_ACTION_ACCOUNT, d->new_account },
+		{ ACME_ACTION_NEW_ORDER, d->new_order },
+		{ ACME_ACTION_UPDATE_ACCOUNT, s->account_url },
+		{ ACME_ACTION_KEY_CHANGE, d->key_change },
+		{ ACME_ACTION_REVOKE, d->revoke_cert },
+	};
+
+	for (size_t i = 0; i < ELEMENTS(urls); i++)
+		if (urls[i].action == action)
+			return urls[i].url;
 	return NULL;
 }
 

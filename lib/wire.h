@@ -31,6 +31,9 @@ struct wire_directory {
 	char *new_nonce;
 	char *new_account;
 	char *new_order;
+	char *revoke_cert; /* this and the next two: NULL where the CA has none */
+	char *key_change;
+	char *renewal_info; /* RFC 9773 */
 	char *terms;
 	bool eab_required;
 	char **profiles; /* names */

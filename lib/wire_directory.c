@@ -64,17 +64,34 @@ read_profiles(const struct json *meta, struct wire_directory *d)
 }
 
 static int
+read_urls(const struct json *json, struct wire_directory *d)
+{
+	const struct {
+		const char *name;
+		char **url;
+	} urls[] = {
+		{ "newNonce", &d->new_nonce },
+		{ "newAccount", &d->new_account },
+		{ "newOrder", &d->new_order },
+		{ "revokeCert", &d->revoke_cert },
+		{ "keyChange", &d->key_change },
+		{ "renewalInfo", &d->renewal_info },
+	};
+	int r = 0;
+
+	for (size_t i = 0; i < ELEMENTS(urls) && r == 0; i++)
+		r = wire_url(json, urls[i].name, urls[i].url);
+	return r;
+}
+
+static int
 read_members(const struct json *json, struct wire_directory *d)
 {
 	const struct json *meta = json_get(json, "meta");
 	const char *terms;
 	int r;
 
-	r = wire_url(json, "newNonce", &d->new_nonce);
-	if (r == 0)
-		r = wire_url(json, "newAccount", &d->new_account);
-	if (r == 0)
-		r = wire_url(json, "newOrder", &d->new_order);
+	r = read_urls(json, d);
 	if (r < 0)
 		return r;
 	if (d->new_nonce == NULL || d->new_account == NULL || d->new_order == NULL)
@@ -122,6 +139,9 @@ wire_directory_free(struct wire_directory *d)
 	free(d->new_nonce);
 	free(d->new_account);
 	free(d->new_order);
+	free(d->revoke_cert);
+	free(d->key_change);
+	free(d->renewal_info);
 	free(d->terms);
 	free(d);
 	return NULL;

@@ -135,6 +135,12 @@ wire_problem_read(const struct acme_reply *reply, const char *stage)
 	return result;
 }
 
+struct acme_result *
+acme_reply_result(const struct acme_reply *reply, const char *stage)
+{
+	return wire_problem_read(reply, stage);
+}
+
 /* Delta seconds or an IMF-fixdate (RFC 9110 section 10.2.3). */
 static bool
 read_date(const char *text, int64_t *ret)
