@@ -9,6 +9,7 @@
 #define SUITE_H
 
 #include <check.h>
+#include <signal.h>
 #include <stdlib.h>
 
 #include "scope.h"
@@ -21,6 +22,7 @@ suite_run(const char *name, const TTest *const tests[], size_t count)
 	SRunner *runner;
 	int failed;
 
+	signal(SIGHUP, SIG_DFL); /* nohup(1) ignores it, which shells inherit */
 	tcase_set_timeout(tcase, 60);
 	for (size_t i = 0; i < count; i++)
 		tcase_add_test(tcase, tests[i]);
