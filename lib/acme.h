@@ -310,6 +310,10 @@ struct acme_plan {
 	const struct acme_key *key;         /* the certificate's */
 	const char *challenges; /* types in order of preference, by blanks */
 	const char *profile;    /* or NULL */
+	const char *replaces;   /* id of the certificate that this one is to replace
+				   (RFC 9773 section 5), or NULL */
+	int64_t not_before; /* wishes (RFC 8555 section 7.1.3), seconds since 1970; */
+	int64_t not_after;  /* 0: none */
 	bool must_staple;
 	const char *order_url; /* an order begun earlier, or NULL */
 };

@@ -76,9 +76,13 @@ copy_plan(struct acme_flow *f, const struct acme_plan *plan)
 	f->account_key = acme_key_ref(plan->account_key);
 	f->key = acme_key_ref(plan->key);
 	f->must_staple = plan->must_staple;
+	f->not_before = plan->not_before;
+	f->not_after = plan->not_after;
 	r = flow_copy(plan->challenges, &f->challenge_types);
 	if (r == 0)
 		r = flow_copy(plan->profile, &f->profile);
+	if (r == 0)
+		r = flow_copy(plan->replaces, &f->replaces);
 	if (r == 0)
 		r = flow_copy(plan->order_url, &f->order_url);
 	return r;
@@ -112,6 +116,7 @@ acme_flow_free(struct acme_flow *f)
 	acme_key_free(f->key);
 	free(f->challenge_types);
 	free(f->profile);
+	free(f->replaces);
 	free(f->order_url);
 	acme_chain_free(f->chain);
 	acme_result_free(f->result);
@@ -266,8 +271,16 @@ read_order(struct acme_flow *f, const struct acme_reply *reply, const char *stag
 static void
 ask_new_order(struct acme_flow *f, struct acme_request *ret)
 {
-	if (wire_order_write(
-		f->identifiers, f->identifier_count, f->profile, &f->payload) < 0)
+	const struct wire_new_order order = {
+		.identifiers = f->identifiers,
+		.identifier_count = f->identifier_count,
+		.profile = f->profile,
+		.replaces = f->replaces,
+		.not_before = f->not_before,
+		.not_after = f->not_after,
+	};
+
+	if (wire_order_write(&order, &f->payload) < 0)
 		return;
 	ret->action = ACME_ACTION_NEW_ORDER;
 	ret->payload = f->payload;

@@ -51,6 +51,9 @@ struct acme_flow {
 	struct acme_key *key;
 	char *challenge_types;
 	char *profile;
+	char *replaces;
+	int64_t not_before;
+	int64_t not_after;
 	bool must_staple;
 
 	/* facts */

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "acme.h"
 #include "scope.h"
@@ -71,8 +72,16 @@ struct wire_order {
 	char *certificate; /* NULL until valid */
 	struct acme_result *error;
 };
-int wire_order_write(const struct acme_identifier *identifiers, size_t count,
-    const char *profile, char **ret);
+/* What newOrder is told; NULL or 0: nothing is said of it. */
+struct wire_new_order {
+	const struct acme_identifier *identifiers;
+	size_t identifier_count;
+	const char *profile;
+	const char *replaces; /* RFC 9773 section 5 */
+	int64_t not_before;   /* wishes, seconds since 1970 */
+	int64_t not_after;
+};
+int wire_order_write(const struct wire_new_order *o, char **ret);
 int wire_finalize_write(const void *csr, size_t csr_len, char **ret);
 int wire_order_read(const char *text, size_t len, struct wire_order **ret);
 struct wire_order *wire_order_free(struct wire_order *o);

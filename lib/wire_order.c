@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "base64url.h"
 #include "json.h"
@@ -35,26 +36,50 @@ wire_status_read(const struct json *object)
 	return WIRE_UNKNOWN;
 }
 
+static void
+put_identifiers(struct json_writer *w, const struct wire_new_order *o)
+{
+	json_name(w, "identifiers");
+	json_open_array(w);
+	for (size_t i = 0; i < o->identifier_count; i++) {
+		const struct acme_identifier *name = &o->identifiers[i];
+
+		json_open_object(w);
+		json_member_string(
+		    w, "type", name->type == ACME_IDENTIFIER_IP ? "ip" : "dns");
+		json_member_string(w, "value", name->value);
+		json_close_object(w);
+	}
+	json_close_array(w);
+}
+
+/* RFC 3339, as RFC 8555 section 7.1.3 wants it. */
+static void
+put_time(struct json_writer *w, const char *name, int64_t at)
+{
+	char text[sizeof("2026-01-01T00:00:00Z") + 16];
+	time_t seconds = at;
+	struct tm tm;
+
+	if (at != 0 && gmtime_r(&seconds, &tm) != NULL &&
+	    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm) > 0)
+		json_member_string(w, name, text);
+}
+
 int
-wire_order_write(const struct acme_identifier *identifiers, size_t count,
-    const char *profile, char **ret)
+wire_order_write(const struct wire_new_order *o, char **ret)
 {
 	struct json_writer *w = json_writer_new();
 	int r;
 
 	json_open_object(w);
-	json_name(w, "identifiers");
-	json_open_array(w);
-	for (size_t i = 0; i < count; i++) {
-		json_open_object(w);
-		json_member_string(w, "type",
-		    identifiers[i].type == ACME_IDENTIFIER_IP ? "ip" : "dns");
-		json_member_string(w, "value", identifiers[i].value);
-		json_close_object(w);
-	}
-	json_close_array(w);
-	if (profile != NULL)
-		json_member_string(w, "profile", profile);
+	put_identifiers(w, o);
+	if (o->profile != NULL)
+		json_member_string(w, "profile", o->profile);
+	if (o->replaces != NULL)
+		json_member_string(w, "replaces", o->replaces);
+	put_time(w, "notBefore", o->not_before);
+	put_time(w, "notAfter", o->not_after);
 	json_close_object(w);
 	r = w != NULL ? json_writer_steal(w, ret, NULL) : -ENOMEM;
 	json_writer_free(w);

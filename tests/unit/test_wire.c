@@ -244,17 +244,28 @@ END_TEST
 START_TEST(what_is_written)
 {
 	struct acme_identifier identifiers[2];
+	struct wire_new_order order = { .identifiers = identifiers,
+		.identifier_count = 2 };
 	char *text;
 
 	acme_identifier_parse("Example.ORG", &identifiers[0], NULL);
 	acme_identifier_parse("2001:DB8::0:1", &identifiers[1], NULL);
-	ck_assert_int_eq(wire_order_write(identifiers, 2, NULL, &text), 0);
+	ck_assert_int_eq(wire_order_write(&order, &text), 0);
 	ck_assert_str_eq(text,
 	    "{\"identifiers\":[{\"type\":\"dns\",\"value\":\"example.org\"},"
 	    "{\"type\":\"ip\",\"value\":\"2001:db8::1\"}]}");
 	free(text);
-	ck_assert_int_eq(wire_order_write(identifiers, 1, "shortlived", &text), 0);
-	ck_assert_ptr_nonnull(strstr(text, "\"profile\":\"shortlived\""));
+	order = (struct wire_new_order){ .identifiers = identifiers,
+		.identifier_count = 1,
+		.profile = "shortlived",
+		.replaces = "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE",
+		.not_after = 1767225600 };
+	ck_assert_int_eq(wire_order_write(&order, &text), 0);
+	ck_assert_str_eq(text,
+	    "{\"identifiers\":[{\"type\":\"dns\",\"value\":\"example.org\"}],"
+	    "\"profile\":\"shortlived\","
+	    "\"replaces\":\"aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE\","
+	    "\"notAfter\":\"2026-01-01T00:00:00Z\"}");
 	free(text);
 	ck_assert_int_eq(wire_account_write(NULL, false, NULL, &text), 0);
 	ck_assert_str_eq(text, "{}");
