@@ -60,8 +60,7 @@ int acme_key_thumbprint(const struct acme_key *key, char ret[ACME_THUMBPRINT_SIZ
 /* SHA-256 of the public half as SubjectPublicKeyInfo (RFC 5280 section 4.1): the same
  * for all certificates of a key. 64 characters of lower-case hex and a NUL. */
 #define ACME_FINGERPRINT_SIZE 65
-int acme_key_fingerprint(
-    const struct acme_key *key, char ret[ACME_FINGERPRINT_SIZE]);
+int acme_key_fingerprint(const struct acme_key *key, char ret[ACME_FINGERPRINT_SIZE]);
 struct acme_key *acme_key_free(struct acme_key *key);
 /* Overwrites and frees what held a key; NULL is fine. */
 void acme_wipe_free(void *secret, size_t len);
@@ -260,16 +259,16 @@ int acme_reason_parse(const char *name, enum acme_reason *ret);
 
 /* The payload of an ACME_ACTION_REVOKE for the chain's leaf (RFC 8555 section 7.6). The
  * account's key signs it; or with the certificate's own as the key of the request,
- * whoever has that one may revoke, account or not (see struct acme_account, none). To be
- * freed with free(). -ENOMEM, -EINVAL for a reason of another kind. */
+ * whoever has that one may revoke, account or not (see struct acme_account, none). To
+ * be freed with free(). -ENOMEM, -EINVAL for a reason of another kind. */
 int acme_revocation_payload(
     const struct acme_chain *chain, enum acme_reason reason, char **ret_payload);
 /* Is it revoked now? Also where it had been before ("alreadyRevoked"). */
 bool acme_reply_is_revoked(const struct acme_reply *reply);
 
-/* The payload of an ACME_ACTION_DEACTIVATE, sent to the URL of an authorization (RFC 8555
- * section 7.5.2). For valid ones only: some CAs count a pending one that is deactivated
- * as a failed validation. */
+/* The payload of an ACME_ACTION_DEACTIVATE, sent to the URL of an authorization (RFC
+ * 8555 section 7.5.2). For valid ones only: some CAs count a pending one that is
+ * deactivated as a failed validation. */
 #define ACME_DEACTIVATION "{\"status\":\"deactivated\"}"
 
 enum acme_next {

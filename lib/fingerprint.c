@@ -22,8 +22,7 @@ acme_key_fingerprint(const struct acme_key *key, char ret[ACME_FINGERPRINT_SIZE]
 	int ok = 0;
 
 	if (len > 0)
-		ok = EVP_Q_digest(
-		    NULL, "SHA256", NULL, der, (size_t)len, digest, NULL);
+		ok = EVP_Q_digest(NULL, "SHA256", NULL, der, (size_t)len, digest, NULL);
 	OPENSSL_free(der);
 	ERR_clear_error();
 	if (ok != 1)

@@ -180,8 +180,7 @@ authz_failed(struct acme_flow *f, const struct wire_authz *wire)
 
 /* Notes what the CA says of the current name. False: *ret_state says where it ends. */
 static bool
-note_authz(
-    struct acme_flow *f, struct wire_authz *wire, enum flow_state *ret_state)
+note_authz(struct acme_flow *f, struct wire_authz *wire, enum flow_state *ret_state)
 {
 	struct flow_authz *a = &f->authz[f->current];
 	const struct wire_challenge *c;

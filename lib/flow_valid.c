@@ -29,8 +29,8 @@ show(const struct flow_authz *a, struct acme_authorization *ret)
 
 	if (!a->valid || !a->seen || a->identifier.type == 0)
 		return false;
-	if (asprintf(&identifier, "%s%s", a->wildcard ? "*." : "",
-		a->identifier.value) < 0)
+	if (asprintf(
+		&identifier, "%s%s", a->wildcard ? "*." : "", a->identifier.value) < 0)
 		return false;
 	*ret = (struct acme_authorization){
 		.url = a->url, .identifier = identifier, .expires = a->expires

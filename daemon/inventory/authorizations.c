@@ -136,8 +136,8 @@ authorization_wanted(struct store *s, const struct authorization *a)
 int
 authorization_save(struct store *s, const struct authorization *a)
 {
-	struct statement *q = store_write(s,
-	    "UPDATE authorizations SET failures = ?, next_attempt = ? WHERE id = ?");
+	struct statement *q = store_write(
+	    s, "UPDATE authorizations SET failures = ?, next_attempt = ? WHERE id = ?");
 
 	bind_integer(q, a->failures);
 	bind_integer(q, a->next_attempt);
@@ -148,8 +148,7 @@ authorization_save(struct store *s, const struct authorization *a)
 int
 authorization_delete(struct store *s, int64_t id)
 {
-	struct statement *q =
-	    store_write(s, "DELETE FROM authorizations WHERE id = ?");
+	struct statement *q = store_write(s, "DELETE FROM authorizations WHERE id = ?");
 
 	bind_integer(q, id);
 	return statement_run(q);

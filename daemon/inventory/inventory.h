@@ -148,9 +148,9 @@ struct issued {
 	int64_t not_after;
 	int64_t issued_at;
 	int64_t revoked_at;
-	char *spki; /* acme_key_fingerprint() of its key; NULL in rows of old */
-	bool compromised; /* read only: its key is never to be used again */
-	bool superseded;  /* read only: to be revoked when it is replaced */
+	char *spki;        /* acme_key_fingerprint() of its key; NULL in rows of old */
+	bool compromised;  /* read only: its key is never to be used again */
+	bool superseded;   /* read only: to be revoked when it is replaced */
 	struct secret key; /* empty where the caller didn't ask for it */
 	char *chain;       /* PEM; NULL likewise */
 };

@@ -98,7 +98,7 @@ read_row(struct statement *q, bool with_secrets, struct issued *i)
 
 #define COLUMNS                                                                       \
   "id, certificate, key_type, account, not_before, not_after, issued_at, revoked_at," \
-  " ca, names, profile, serial, fingerprint, issuer, top, spki,"                       \
+  " ca, names, profile, serial, fingerprint, issuer, top, spki,"                      \
   " EXISTS (SELECT 1 FROM compromised_keys k WHERE k.spki = issued.spki),"            \
   " EXISTS (SELECT 1 FROM revocations r WHERE r.issued = issued.id AND r.waits = 1)"
 #define WHERE " FROM issued WHERE certificate = ? AND current = 1 ORDER BY key_type"

@@ -15,10 +15,10 @@ static_assert(ACME_REASON_UNSPECIFIED == 0 && ACME_REASON_KEY_COMPROMISE == 1 &&
 	ACME_REASON_SUPERSEDED == 4 && ACME_REASON_CESSATION_OF_OPERATION == 5,
     "stored");
 
-#define SELECT                                                                     \
-  "SELECT r.issued, r.reason, r.waits, r.removal, r.asked_at, r.failures,"         \
-  " r.next_attempt, r.detail, i.certificate, c.name, i.key_type, i.serial,"        \
-  " i.not_after FROM revocations r JOIN issued i ON i.id = r.issued"               \
+#define SELECT                                                              \
+  "SELECT r.issued, r.reason, r.waits, r.removal, r.asked_at, r.failures,"  \
+  " r.next_attempt, r.detail, i.certificate, c.name, i.key_type, i.serial," \
+  " i.not_after FROM revocations r JOIN issued i ON i.id = r.issued"        \
   " JOIN certificates c ON c.id = i.certificate "
 
 int
@@ -127,8 +127,7 @@ revocation_list(
 }
 
 int
-revocation_due(
-    struct store *s, int64_t now, struct revocation **ret, size_t *ret_count)
+revocation_due(struct store *s, int64_t now, struct revocation **ret, size_t *ret_count)
 {
 	struct statement *q = store_read(s,
 	    SELECT "WHERE r.waits = 0 AND r.next_attempt <= ?"
@@ -142,8 +141,8 @@ revocation_due(
 int
 revocation_waiting(struct store *s, struct revocation **ret, size_t *ret_count)
 {
-	return take_all(
-	    store_read(s, SELECT "WHERE r.waits = 1 ORDER BY r.issued"), ret, ret_count);
+	return take_all(store_read(s, SELECT "WHERE r.waits = 1 ORDER BY r.issued"),
+	    ret, ret_count);
 }
 
 int
@@ -192,8 +191,8 @@ revocation_delete(struct store *s, int64_t issued)
 static int
 name_old_rows(struct store *s, const char *spki, const struct secret *der)
 {
-	struct statement *q = store_write(
-	    s, "UPDATE issued SET spki = ? WHERE spki IS NULL AND key = ?");
+	struct statement *q =
+	    store_write(s, "UPDATE issued SET spki = ? WHERE spki IS NULL AND key = ?");
 
 	bind_text(q, spki);
 	bind_blob(q, der->data, der->len);

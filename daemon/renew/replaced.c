@@ -63,8 +63,8 @@ explain(const struct certificate *c, const char *what)
 	const char *detail = NULL;
 
 	if (c->last_error != NULL &&
-	    json_parse(c->last_error, strlen(c->last_error), &json_limits_acme,
-		&error) == 0)
+	    json_parse(
+		c->last_error, strlen(c->last_error), &json_limits_acme, &error) == 0)
 		detail = json_string(json_get(error, "detail"));
 	failure = acme_result_new(ACME_RETRY, "order", "%s: %s", what,
 	    detail != NULL ? detail : "it is waited for");
@@ -80,16 +80,15 @@ is_over(const struct job *j, int64_t now)
 }
 
 static bool
-deployed_everywhere(const struct job *j, struct acme_result **ret_failure,
-    int64_t *ret_next)
+deployed_everywhere(
+    const struct job *j, struct acme_result **ret_failure, int64_t *ret_next)
 {
 	struct deployment *rows = NULL;
 	const struct deployment *d = NULL;
 	const char *behind;
 	size_t count = 0;
 
-	if (deployment_list(
-		j->renewals->means.store, j->row->id, &rows, &count) < 0)
+	if (deployment_list(j->renewals->means.store, j->row->id, &rows, &count) < 0)
 		return false;
 	behind = find_behind(j, rows, count, &d);
 	if (behind != NULL && is_over(j, clock_now())) {

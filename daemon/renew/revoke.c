@@ -1,8 +1,8 @@
 /*
  * revoke.c - what a wish to revoke means: which certificates, and what becomes of them.
  *
- * Called by control/. All of it is one commit, and nothing of it happens here: revoker.c
- * and the jobs find it in the inventory.
+ * Called by control/. All of it is one commit, and nothing of it happens here:
+ * revoker.c and the jobs find it in the inventory.
  */
 #include "renew/revoke.h"
 
@@ -172,8 +172,8 @@ compromise(struct asking *a, const struct certificate *c, const struct issued *r
 	}
 	if (r == 0)
 		log_line(LOG_WARNING,
-		    &(struct log_fields){ .event = LOG_EVENT_KEY_COMPROMISED,
-			.certificate = c->name },
+		    &(struct log_fields){
+			.event = LOG_EVENT_KEY_COMPROMISED, .certificate = c->name },
 		    "its key (%s) is compromised and never used again; certificates with it: %zu",
 		    acme_key_type_name(row->key_type), count);
 	return r;

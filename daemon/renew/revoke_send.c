@@ -55,8 +55,8 @@ fail_here(struct revoke_send *s, enum acme_class class, const char *what, int r)
 		.stage = STAGE,
 		.detail = (char *)"out of memory",
 	};
-	struct acme_result *failure = acme_result_new(class, STAGE, "%s%s%s", what,
-	    r < 0 ? ": " : "", r < 0 ? strerror(-r) : "");
+	struct acme_result *failure = acme_result_new(
+	    class, STAGE, "%s%s%s", what, r < 0 ? ": " : "", r < 0 ? strerror(-r) : "");
 
 	end(s, failure != NULL ? failure : &no_memory, class == ACME_GIVE_UP);
 	acme_result_free(failure);

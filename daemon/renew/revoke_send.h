@@ -11,8 +11,8 @@
 
 struct revoke_send;
 
-/* failure NULL: it is revoked now. final: asking again would change nothing. All is lent
- * for the call, after which the request is gone. */
+/* failure NULL: it is revoked now. final: asking again would change nothing. All is
+ * lent for the call, after which the request is gone. */
 struct revoke_sent {
 	const struct acme_result *failure;
 	bool final;

@@ -272,9 +272,8 @@ store_done(struct attempt *t, const char *ca)
 		return r;
 	note(t, "revoked", ca);
 	log_line(LOG_NOTICE,
-	    &(struct log_fields){ .event = LOG_EVENT_REVOKED,
-		.certificate = t->wish->name,
-		.ca = ca },
+	    &(struct log_fields){
+		.event = LOG_EVENT_REVOKED, .certificate = t->wish->name, .ca = ca },
 	    "certificate revoked (%s, serial %s)", acme_reason_name(t->wish->reason),
 	    t->wish->serial);
 	return follow_up(t->revoker, t->wish);
@@ -381,8 +380,8 @@ start(struct revoker *v, struct revocation *row)
 	} else {
 		free(t);
 	}
-	log_line(LOG_ERR, NULL, "cannot begin to revoke a certificate: %s",
-	    strerror(-r));
+	log_line(
+	    LOG_ERR, NULL, "cannot begin to revoke a certificate: %s", strerror(-r));
 }
 
 /* What has expired needs no revocation: to whoever waits, that is the same. */
@@ -420,8 +419,7 @@ look_at_waiting(struct revoker *v, struct revocation *wish, int64_t now)
 	struct acme_result *failure = NULL;
 
 	if (wish->not_after <= now ||
-	    replaced_everywhere(
-		v->renewals, wish, &failure, &outcome.next_attempt)) {
+	    replaced_everywhere(v->renewals, wish, &failure, &outcome.next_attempt)) {
 		wish->waits = false;
 		wish->next_attempt = now;
 		(void)revocation_save(v->renewals->means.store, wish);
@@ -451,8 +449,7 @@ arm(struct revoker *v, int64_t now)
 	struct timeval delay = { 0 };
 	int64_t at = 0;
 
-	if (v->attempt_count > 0 ||
-	    revocation_next(v->renewals->means.store, &at) < 0)
+	if (v->attempt_count > 0 || revocation_next(v->renewals->means.store, &at) < 0)
 		return; /* the end of an attempt looks again */
 	delay.tv_sec = at <= now ? 1 : at - now;
 	if (delay.tv_sec > LOOK_MAX_S)
