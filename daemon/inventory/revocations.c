@@ -31,7 +31,7 @@ revocation_ask(struct store *s, const struct revocation *r)
 	    " reason = iif(reason = 1, 1, excluded.reason),"
 	    " waits = iif(reason = 1, 0, excluded.waits),"
 	    " removal = max(removal, excluded.removal),"
-	    " next_attempt = excluded.next_attempt");
+	    " failures = 0, next_attempt = excluded.next_attempt");
 
 	bind_integer(q, r->issued);
 	bind_integer(q, r->reason);
