@@ -21,6 +21,7 @@
 #include "renew/due.h"
 #include "renew/job.h"
 #include "renew/revoke_send.h"
+#include "renew/revoke_wait.h"
 #include "schedule/wakeup.h"
 
 #define AT_ONCE_MAX  4
@@ -37,95 +38,13 @@ struct attempt {
 	TAILQ_ENTRY(attempt) entry;
 };
 
-struct revoke_wait {
-	struct revoker *revoker;
-	int64_t *ids;
-	size_t count;
-	revoke_done_cb *cb;
-	void *arg;
-	TAILQ_ENTRY(revoke_wait) entry;
-};
-
 struct revoker {
 	struct renewals *renewals;
 	struct event *timer;
 	TAILQ_HEAD(attempts_head, attempt) attempts;
 	size_t attempt_count;
-	TAILQ_HEAD(waits_head, revoke_wait) waits;
+	struct revoke_waits waits;
 };
-
-/* ---- those who wait ---- */
-
-int
-revoker_wait(struct revoker *v, const int64_t *ids, size_t count, revoke_done_cb *cb,
-    void *arg, struct revoke_wait **ret)
-{
-	struct revoke_wait *w = calloc(1, sizeof(*w));
-
-	if (w == NULL)
-		return -ENOMEM;
-	w->ids = calloc(count + 1, sizeof(*w->ids));
-	if (w->ids == NULL) {
-		free(w);
-		return -ENOMEM;
-	}
-	memcpy(w->ids, ids, count * sizeof(*w->ids));
-	w->revoker = v;
-	w->count = count;
-	w->cb = cb;
-	w->arg = arg;
-	TAILQ_INSERT_TAIL(&v->waits, w, entry);
-	*ret = w;
-	return 0;
-}
-
-struct revoke_wait *
-revoke_forget(struct revoke_wait *w)
-{
-	if (w == NULL)
-		return NULL;
-	TAILQ_REMOVE(&w->revoker->waits, w, entry);
-	free(w->ids);
-	free(w);
-	return NULL;
-}
-
-static bool
-drop_id(struct revoke_wait *w, int64_t issued)
-{
-	for (size_t i = 0; i < w->count; i++)
-		if (w->ids[i] == issued) {
-			w->ids[i] = w->ids[--w->count];
-			return true;
-		}
-	return false;
-}
-
-/* The next one that this ends, with its callback to be called; NULL: none. */
-static struct revoke_wait *
-find_wait(struct revoker *v, int64_t issued, bool done)
-{
-	struct revoke_wait *w;
-
-	TAILQ_FOREACH (w, &v->waits, entry)
-		if (drop_id(w, issued) && (!done || w->count == 0))
-			return w;
-	return NULL;
-}
-
-static void
-tell(struct revoker *v, int64_t issued, const struct revoke_outcome *outcome)
-{
-	struct revoke_wait *w;
-
-	while ((w = find_wait(v, issued, outcome->failure == NULL)) != NULL) {
-		revoke_done_cb *cb = w->cb;
-		void *arg = w->arg;
-
-		revoke_forget(w);
-		cb(outcome, arg);
-	}
-}
 
 /* ---- what came of an attempt ---- */
 
@@ -315,7 +234,7 @@ committed_cb(int r, void *arg)
 	if (t->failure != NULL && !t->final)
 		outcome.next_attempt = t->wish->next_attempt;
 	if (r == 0)
-		tell(v, t->wish->issued, &outcome);
+		revoke_waits_tell(&v->waits, t->wish->issued, &outcome);
 	attempt_free(t);
 	if (r == 0)
 		revoker_poke(v);
@@ -390,7 +309,8 @@ expire(struct revoker *v, const struct revocation *wish)
 {
 	if (revocation_delete(v->renewals->means.store, wish->issued) == 0 &&
 	    follow_up(v, wish) == 0)
-		tell(v, wish->issued, &(struct revoke_outcome){ 0 });
+		revoke_waits_tell(
+		    &v->waits, wish->issued, &(struct revoke_outcome){ 0 });
 }
 
 static void
@@ -425,7 +345,7 @@ look_at_waiting(struct revoker *v, struct revocation *wish, int64_t now)
 		(void)revocation_save(v->renewals->means.store, wish);
 	} else if (failure != NULL) {
 		outcome.failure = failure;
-		tell(v, wish->issued, &outcome);
+		revoke_waits_tell(&v->waits, wish->issued, &outcome);
 	}
 	acme_result_free(failure);
 }
@@ -478,6 +398,13 @@ revoker_poke(struct revoker *v)
 }
 
 int
+revoker_wait(struct revoker *v, const int64_t *ids, size_t count, revoke_done_cb *cb,
+    void *arg, struct revoke_wait **ret)
+{
+	return revoke_waits_add(&v->waits, ids, count, cb, arg, ret);
+}
+
+int
 revoker_new(struct renewals *r, struct revoker **ret)
 {
 	struct revoker *v = calloc(1, sizeof(*v));
@@ -486,7 +413,7 @@ revoker_new(struct renewals *r, struct revoker **ret)
 		return -ENOMEM;
 	v->renewals = r;
 	TAILQ_INIT(&v->attempts);
-	TAILQ_INIT(&v->waits);
+	revoke_waits_init(&v->waits);
 	v->timer = evtimer_new(r->means.base, look_cb, v);
 	if (v->timer == NULL) {
 		free(v);
@@ -500,7 +427,6 @@ struct revoker *
 revoker_free(struct revoker *v)
 {
 	struct attempt *t;
-	struct revoke_wait *w;
 
 	if (v == NULL)
 		return NULL;
@@ -508,8 +434,7 @@ revoker_free(struct revoker *v)
 		TAILQ_REMOVE(&v->attempts, t, entry);
 		attempt_free(t);
 	}
-	while ((w = TAILQ_FIRST(&v->waits)) != NULL)
-		revoke_forget(w);
+	revoke_waits_clear(&v->waits);
 	event_free(v->timer);
 	free(v);
 	return NULL;
