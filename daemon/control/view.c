@@ -378,7 +378,8 @@ write_row(struct json_writer *w, const struct issued *row)
 	view_member_time(w, "not_before", row->not_before);
 	view_member_time(w, "not_after", row->not_after);
 	json_member_string(w, "chain", row->top);
-	view_member_time(w, "revoked_at", row->revoked_at);
+	if (row->revoked_at != 0)
+		view_member_time(w, "revoked_at", row->revoked_at);
 	json_close_object(w);
 }
 
@@ -409,6 +410,16 @@ write_revocation(struct json_writer *w, const struct revocation *r, int64_t now)
 		: r->waits    ? "it is replaced first"
 			      : "the CA is asked");
 	json_close_object(w);
+}
+
+static void
+write_revocations(struct json_writer *w, const struct facts *f)
+{
+	json_name(w, "revocations");
+	json_open_array(w);
+	for (size_t i = 0; i < f->revocation_count; i++)
+		write_revocation(w, &f->revocations[i], f->now);
+	json_close_array(w);
 }
 
 static void
@@ -455,10 +466,7 @@ view_write(struct json_writer *w, const struct facts *f, const struct view *v)
 	for (size_t i = 0; i < f->deployment_count; i++)
 		write_deployment(w, &f->deployments[i]);
 	json_close_array(w);
-	json_name(w, "revocations");
-	json_open_array(w);
-	for (size_t i = 0; i < f->revocation_count; i++)
-		write_revocation(w, &f->revocations[i], f->now);
-	json_close_array(w);
+	if (f->revocation_count > 0)
+		write_revocations(w, f);
 	json_close_object(w);
 }

@@ -79,7 +79,7 @@ def test_revoked_and_parked(version: str, renewd: Renewd, pebble: Pebble, reason
     assert shown["health"] == "critical"
     assert shown["activity"] in ("parked", "deploying")
     assert shown["certificates"][0]["revoked_at"]
-    assert shown["revocations"] == []
+    assert "revocations" not in shown
     shown = renewd.wait_certificate(NAME, activity="parked", state="revoked")
     assert reason in shown["last_error"]["detail"]
     assert [e["kind"] for e in history(renewd, NAME)].count("revoked") == 1
@@ -170,7 +170,7 @@ def test_superseded(version: str, place: Place, renewd: Renewd, pebble: Pebble) 
     assert not revoked(pebble, new)
     shown = renewd.wait_state(NAME)
     assert shown["health"] == "ok"
-    assert shown["revocations"] == []
+    assert "revocations" not in shown
 
 
 def test_superseded_but_nothing_comes(version: str, renewd: Renewd, pebble: Pebble) -> None:
@@ -345,7 +345,7 @@ def test_a_ca_that_refuses(renewd: Renewd, pebble: Pebble) -> None:
     assert front.count(REVOKE) == 2, "by the account's key, and by the certificate's"
     shown = renewd.wait_state(NAME)
     assert serials(shown) == [serial]
-    assert shown["revocations"] == []
+    assert "revocations" not in shown
     assert shown["last_error"] is None
 
 
@@ -433,7 +433,7 @@ def test_bad_requests(renewd: Renewd) -> None:
     assert renewd.ctl("revoke", NAME, "--reason=x", check=False).returncode == 2
     renewd.ctl("pause", NAME)
     assert revoke(renewd, reason="superseded").status == 409
-    assert renewd.certificate(NAME)["revocations"] == []
+    assert "revocations" not in renewd.certificate(NAME)
 
 
 def test_asks_on_a_terminal(renewd: Renewd, pebble: Pebble) -> None:
