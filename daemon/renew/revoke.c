@@ -36,13 +36,15 @@ static int
 take_row(struct renewals *r, int64_t certificate, struct certificate **ret)
 {
 	struct job *j = renewals_job(r, certificate);
-	int e = 0;
+	int e;
 
 	if (j != NULL) {
 		e = certificate_save(r->means.store, j->row);
 		job_drop(j);
+		if (e < 0)
+			return e;
 	}
-	return e == 0 ? certificate_get_id(r->means.store, certificate, ret) : e;
+	return certificate_get_id(r->means.store, certificate, ret);
 }
 
 /* Nothing passes what the CA said about waiting. */
