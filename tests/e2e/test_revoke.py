@@ -123,6 +123,32 @@ def test_key_compromise(version: str, renewd: Renewd, pebble: Pebble) -> None:
     assert "issued (ecdsa-p256, key-compromise)" in renewd.output()
 
 
+def test_a_key_that_two_share(version: str, renewd: Renewd, pebble: Pebble) -> None:
+    """Both are revoked, whichever of them was named, and each gets a key of its own."""
+    names = (NAME, "other.example.test")
+    issue(renewd, *names, reuse_key=True)
+    renewd.stop()
+    with sqlite3.connect(renewd.state_dir / "renewd.db") as db:  # what is used again
+        db.execute("UPDATE issued SET (key, spki) = (SELECT key, spki FROM issued"
+                   " ORDER BY id LIMIT 1)")
+    renewd.start()
+    renewd.ctl("renew", "--force", "--wait", *names)
+    keys = {renewd.bundle(name, "privkey.pem").read_bytes() for name in names}
+    assert len(keys) == 1
+    old = [serials(renewd.wait_state(name))[0] for name in names]
+    for name in names:
+        renewd.set(f"certificate {name}", reuse_key=None)
+    renewd.reload()
+    assert revoke(renewd, reason="keyCompromise").status == 200
+    assert [reason_of(pebble, serial) for serial in old] == [1, 1]
+    for name, serial in zip(names, old):
+        wait_until(lambda name=name, serial=serial:
+                   serials(renewd.wait_state(name)) != [serial], "it has another")
+        keys.add(renewd.bundle(name, "privkey.pem").read_bytes())
+    assert len(keys) == 3
+    assert "key-compromised" in [e["kind"] for e in history(renewd, names[1])]
+
+
 def test_key_compromise_where_the_key_has_to_stay(version: str, renewd: Renewd,
                                                   pebble: Pebble) -> None:
     (serial,) = issue(renewd, NAME, reuse_key=True)
