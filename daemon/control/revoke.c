@@ -18,6 +18,7 @@
 #include "control/routes.h"
 #include "json.h"
 #include "platform/clock.h"
+#include "platform/log.h"
 #include "renew/renewal.h"
 #include "renew/revoke.h"
 
@@ -190,21 +191,33 @@ refuse(struct call *call, int r)
 	named_refuse(call, 500, "the inventory could not be written");
 }
 
+/* In log and history: who asked, and why. */
+static void
+note(const struct call *call, const char *name, enum acme_reason reason)
+{
+	char detail[100];
+
+	snprintf(detail, sizeof(detail), "%s, at the control socket, by user %u",
+	    acme_reason_name(reason), call->uid);
+	log_line(LOG_NOTICE, (&(struct log_fields){ .certificate = name }),
+	    "revocation asked for: %s", detail);
+	(void)history_add(call->service->means.store,
+	    &(struct history_event){ .at = clock_now(),
+		.kind = "revocation-asked",
+		.certificate = name,
+		.detail = detail });
+}
+
 static int
 begin(struct waiting *w, const struct certificate *c, const struct revoke_wish *wish)
 {
-	char kind[100];
 	int r;
 
 	r = renewals_revoke(
 	    w->call.service->means.renewals, c, wish, done_cb, w, &w->wait);
-	if (r < 0)
-		return r;
-	snprintf(kind, sizeof(kind), "revocation asked for (%s)",
-	    acme_reason_name(wish->reason));
-	if (w->wait != NULL)
-		named_note(&w->call, c->name, kind);
-	return 0;
+	if (r == 0 && w->wait != NULL)
+		note(&w->call, c->name, wish->reason);
+	return r;
 }
 
 static void

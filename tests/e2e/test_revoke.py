@@ -320,7 +320,7 @@ def test_killed_at_once(renewd: Renewd, pebble: Pebble) -> None:
             asking.wait(60)
         renewd.start()
     for name, serial in zip(names, found):
-        asked = query(renewd, "SELECT 1 FROM history WHERE kind LIKE 'revocation asked%'"
+        asked = query(renewd, "SELECT 1 FROM history WHERE kind = 'revocation-asked'"
                               f" AND certificate = '{name}'")
         if asked:
             wait_until(lambda serial=serial: revoked(pebble, serial), "it is revoked", 60)
