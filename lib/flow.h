@@ -37,6 +37,8 @@ struct flow_authz {
 	bool fetched;                  /* and has looked */
 	struct acme_result *complaint; /* what it said to the challenge request */
 	struct acme_identifier identifier;
+	bool wildcard;
+	char *expires; /* as last read */
 	char *challenge_url;
 	char *type;
 	char *token;
@@ -60,6 +62,10 @@ struct acme_flow {
 	char *order_url;
 	struct acme_chain *chain;
 	struct acme_result *result;
+	struct flow_authz *valid; /* after success; and what acme.h shows of them */
+	size_t valid_count;
+	struct acme_authorization *authorizations;
+	size_t shown_count; /* of these */
 
 	/* where it stands */
 	enum flow_state state;
@@ -106,5 +112,13 @@ void flow_authz_ask(struct acme_flow *f, struct acme_request *ret);
 void flow_authz_ask_challenge(struct acme_flow *f, struct acme_request *ret);
 flow_got_fn flow_authz_got, flow_authz_got_challenge, flow_authz_got_poll;
 void flow_authz_clear(struct acme_flow *f);
+/* Frees what an authorization holds. */
+void flow_authz_free_all(struct flow_authz *authz, size_t count);
+
+/* ---- those that are valid (flow_valid.c) ---- */
+
+/* At success: keeps what is known of the authorizations. */
+void flow_valid_keep(struct acme_flow *f);
+void flow_valid_clear(struct acme_flow *f);
 
 #endif

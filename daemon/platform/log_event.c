@@ -32,6 +32,9 @@ static const char *const ids[LOG_EVENTS] = {
 	[LOG_EVENT_STORE_FAILED] = "47ecef63bffd41a2a5dbd49a3cab1d87",
 	[LOG_EVENT_GROUP_MISSING] = "4003f32de1ec48098cac4e96ed9d7a39",
 	[LOG_EVENT_DEFINED_TWICE] = "1b0e4fdad01a43c4b2e3d3508ee41da6",
+	[LOG_EVENT_REVOKED] = "f8dcff572d6a4a43b5eb6fea5c34214b",
+	[LOG_EVENT_REVOKE_FAILED] = "1e04fb1fa0b643a09d120af28eab6ae8",
+	[LOG_EVENT_KEY_COMPROMISED] = "b135d09a898b4d57bc27dd7fbd266188",
 };
 
 const char *

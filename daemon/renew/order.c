@@ -14,11 +14,13 @@
 #include "buffer.h"
 #include "challenge/responder.h"
 #include "config/config.h"
+#include "inventory/revocations.h"
 #include "inventory/store.h"
 #include "key.h"
 #include "platform/clock.h"
 #include "platform/log.h"
 #include "renew/ca.h"
+#include "renew/deactivate.h"
 #include "renew/keyjob.h"
 #include "result.h"
 
@@ -31,6 +33,7 @@ struct order {
 
 	struct order_row *row; /* as stored */
 	struct acme_key *key;
+	char spki[ACME_FINGERPRINT_SIZE]; /* of the key */
 	struct keyjob *keyjob;
 	struct acme_flow *flow;
 	struct ca_request *request;
@@ -221,6 +224,29 @@ note_facts(struct order *o)
 	return 0;
 }
 
+/* 1: this key is never to be used again; 0: it may be. */
+static int
+is_compromised(struct order *o)
+{
+	int r = acme_key_fingerprint(o->key, o->spki);
+
+	return r == 0 ? compromised_has(o->means->store, o->spki) : r;
+}
+
+/* Reported while it was at the CA. */
+static int
+revoke_if_compromised(struct order *o, int64_t issued)
+{
+	int r = compromised_has(o->means->store, o->spki);
+
+	if (r <= 0)
+		return r;
+	return revocation_ask(o->means->store,
+	    &(struct revocation){ .issued = issued,
+		.reason = ACME_REASON_KEY_COMPROMISE,
+		.asked_at = clock_now() });
+}
+
 /* Issued: the certificate, the end of the order and the event are one commit. */
 static int
 store_issued(struct order *o)
@@ -250,7 +276,12 @@ store_issued(struct order *o)
 	if (r < 0)
 		return r;
 	row.chain = pem;
-	r = issued_insert(o->means->store, &row);
+	row.spki = o->spki;
+	r = deactivate_note_issue(o->means->store, &row, o->flow);
+	if (r == 0)
+		r = issued_insert(o->means->store, &row);
+	if (r == 0)
+		r = revoke_if_compromised(o, row.id);
 	if (r == 0)
 		r = order_delete(o->means->store, o->row->id);
 	if (r == 0)
@@ -464,13 +495,31 @@ insert_row(struct order *o)
 	return 0;
 }
 
+/* A key that was to be used again, or was brought along. */
+static void
+refuse_key(struct order *o)
+{
+	struct acme_result *failure = acme_result_new(ACME_GIVE_UP, "key",
+	    "its key is compromised and never used again, and it is configured to keep it"
+	    " (reuse_key): let it have another");
+
+	fail(o, failure);
+	acme_result_free(failure);
+}
+
 /* The key is on disk before the CA hears of the order. */
 static void
 have_key(struct order *o)
 {
 	int r;
 
-	r = insert_row(o);
+	r = is_compromised(o);
+	if (r > 0) {
+		refuse_key(o);
+		return;
+	}
+	if (r == 0)
+		r = insert_row(o);
 	if (r == 0)
 		r = store_after_commit(o->means->store, row_committed_cb, o);
 	if (r < 0)
@@ -539,6 +588,21 @@ resume(struct order *o)
 		fail_here(o, "store", "cannot store the order", r);
 }
 
+/* The key of an order of earlier; none where it was reported since. */
+static int
+take_key(struct order *o, const struct order_row *row)
+{
+	int r;
+
+	r = acme_key_from_der(row->key.data, row->key.len, &o->key);
+	if (r == 0)
+		r = is_compromised(o);
+	if (r == 0)
+		return 0;
+	o->key = acme_key_free(o->key);
+	return r > 0 ? order_delete(o->means->store, row->id) : r;
+}
+
 static void
 find_earlier(struct order *o)
 {
@@ -547,7 +611,7 @@ find_earlier(struct order *o)
 
 	r = order_find(o->means->store, o->wish.certificate, o->wish.key_type, &row);
 	if (r == 0 && same_order(o, row))
-		r = acme_key_from_der(row->key.data, row->key.len, &o->key);
+		r = take_key(o, row);
 	else if (r == 0)
 		r = order_delete(o->means->store, row->id);
 	if (r < 0 && r != -ENOENT) {
