@@ -219,7 +219,7 @@ open_door(struct control *c, const char *path, struct door *ret)
 }
 
 static gid_t
-find_group(const char *name, const char *meant_for)
+find_group(const char *key, const char *name, const char *who)
 {
 	gid_t group;
 	int r;
@@ -229,9 +229,9 @@ find_group(const char *name, const char *meant_for)
 		return group;
 	if (name != NULL && *name != '\0')
 		log_line(LOG_NOTICE, LOG_ABOUT(GROUP_MISSING),
-		    "group %s not found: no %s at the control socket but root and "
-		    "renewd's own user",
-		    name, meant_for);
+		    "there is no group \"%s\" (%s in [control]), so %s; looked for again "
+		    "at a reload",
+		    name, key, who);
 	return PEER_NO_GROUP;
 }
 
@@ -243,16 +243,19 @@ admit(struct control *c, const struct config *config)
 	mode_t mode = 0600;
 	int r;
 
-	c->groups.admins = find_group(config->control.group, "administrators");
-	c->groups.readers = find_group(config->control.readers, "readers");
+	c->groups.admins = find_group("group", config->control.group,
+	    "only root and renewd's own user may change things");
+	c->groups.readers =
+	    find_group("readers", config->control.readers, "nobody else may look");
 	if (c->groups.readers != PEER_NO_GROUP)
 		mode = 0666;
 	else if (c->groups.admins != PEER_NO_GROUP)
 		mode = 0660;
 	r = endpoint_allow(c->door.endpoint, c->groups.admins, mode);
 	if (r < 0)
-		log_line(LOG_NOTICE, NULL,
-		    "control socket cannot be given to group %s: %s",
+		log_line(LOG_NOTICE, LOG_ABOUT(GROUP_MISSING),
+		    "the control socket cannot be given to group \"%s\": %s; is renewd's "
+		    "user in it?",
 		    config->control.group, strerror(-r));
 }
 
@@ -265,6 +268,16 @@ control_prepare(struct control *c, const struct config *config)
 	    strcmp(endpoint_path(c->door.endpoint), path) == 0)
 		return 0;
 	return open_door(c, path, &c->next);
+}
+
+const char *
+control_explain(int r)
+{
+	if (r == -EADDRINUSE)
+		return "another program, perhaps another renewd, listens there";
+	if (r == -EEXIST)
+		return "there is a file of this name that is no socket, which is left alone";
+	return strerror(-r);
 }
 
 void

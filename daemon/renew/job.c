@@ -19,8 +19,9 @@
 #include "renew/due.h"
 #include "renew/files.h"
 #include "renew/order.h"
+#include "renew/said.h"
 
-#define FILES_SECONDS 60
+#define FILES_SECONDS 60 /* a placeholder is tried again */
 
 /* ---- loading ---- */
 
@@ -88,23 +89,6 @@ job_free(struct job *j)
 
 /* ---- bundle ---- */
 
-/* A placeholder that can't be written is said; it stops no order. */
-static void
-not_written(struct job *j, int r)
-{
-	char buffer[256];
-	const char *why = files_explain(j->spec, r, buffer, sizeof(buffer));
-
-	j->unwritten = true;
-	if (j->issued_count > 0)
-		job_note_text(j, "bundle", "cannot write its files", why);
-	else
-		log_line(LOG_WARNING,
-		    &(struct log_fields){
-			.event = LOG_EVENT_FILES_FAILED, .certificate = j->row->name },
-		    "cannot write its placeholder: %s", why);
-}
-
 static void
 written(struct job *j, char *bundled)
 {
@@ -114,6 +98,7 @@ written(struct job *j, char *bundled)
 		c->placeholder_since = clock_now();
 	free(c->bundled);
 	c->bundled = bundled;
+	said_forget(j->renewals->said, c->id, SAID_FILES);
 	log_line(LOG_INFO, &(struct log_fields){ .certificate = c->name },
 	    j->issued_count > 0 ? "files written" : "placeholder written");
 }
@@ -135,8 +120,9 @@ bundle_step(struct job *j)
 	if (j->waiting_for_idle)
 		return true;
 	r = files_write(j->renewals->bundles, j->spec, j->issued, j->issued_count);
+	j->unwritten = r < 0;
 	if (r < 0)
-		not_written(j, r);
+		job_note_unwritten(j, r);
 	else
 		written(j, steal_ptr(wanted));
 	return false;
