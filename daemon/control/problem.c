@@ -54,7 +54,7 @@ write_error(struct json_writer *w, const struct config_error *e)
 	json_open_object(w);
 	json_member_string(w, "field", e->field);
 	json_member_string(w, "file", e->file);
-	if (e->line > 0)
+	if (e->file != NULL && e->line > 0)
 		json_member_integer(w, "line", e->line);
 	else
 		json_member_null(w, "line");

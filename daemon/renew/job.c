@@ -21,8 +21,6 @@
 #include "renew/order.h"
 #include "renew/said.h"
 
-#define FILES_SECONDS 60 /* a placeholder is tried again */
-
 /* ---- loading ---- */
 
 int
@@ -218,9 +216,9 @@ finish(struct job *j)
 	(void)deployment_list(r->means.store, j->row->id, &rows, &count);
 	tidy(j, rows, count);
 	j->row->next_at = due_next(j->row, j->spec, j->issued_count, rows, count, now);
-	if (j->unwritten && j->issued_count == 0 &&
-	    j->row->next_at > now + FILES_SECONDS)
-		j->row->next_at = now + FILES_SECONDS;
+	if (j->unwritten &&
+	    (j->row->next_at == 0 || j->row->next_at > now + JOB_FILES_SECONDS))
+		j->row->next_at = now + JOB_FILES_SECONDS;
 	deployment_free_all(rows, count);
 	heed_others(j);
 	e = certificate_save(r->means.store, j->row);

@@ -85,6 +85,8 @@ void job_note_errno(struct job *j, const char *stage, const char *what, int r);
 void job_note_success(struct job *j);
 /* A failure as last_error of the API; to be freed, NULL without memory. */
 char *job_describe(const struct acme_result *failure, int64_t now);
+/* How soon files that can't be written are tried again: nobody is asked for that. */
+#define JOB_FILES_SECONDS 60
 /* Its files can't be written. A placeholder's are no failure of an attempt: it stops no
  * order. */
 void job_note_unwritten(struct job *j, int r);

@@ -80,15 +80,6 @@ log_level(struct job *j, const struct acme_result *failure, const char *before)
 	return j->row->parked ? LOG_ERR : LOG_WARNING;
 }
 
-static enum log_event
-event_of(const struct certificate *c, const struct acme_result *failure)
-{
-	if (c->parked)
-		return LOG_EVENT_PARKED;
-	return strcmp(failure->stage, "bundle") == 0 ? LOG_EVENT_FILES_FAILED
-						     : LOG_EVENT_RENEWAL_FAILED;
-}
-
 void
 job_note_failure(struct job *j, const char *ca, const struct acme_result *failure)
 {
@@ -112,7 +103,8 @@ job_note_failure(struct job *j, const char *ca, const struct acme_result *failur
 		.detail = failure->detail,
 		.problem = failure->type });
 	log_line(log_level(j, failure, before),
-	    &(struct log_fields){ .event = event_of(c, failure),
+	    &(struct log_fields){
+		.event = c->parked ? LOG_EVENT_PARKED : LOG_EVENT_RENEWAL_FAILED,
 		.certificate = c->name,
 		.ca = ca,
 		.problem = failure->type,
@@ -156,19 +148,51 @@ job_note_success(struct job *j)
 
 /* ---- beside attempts ---- */
 
+/* True: it is news. An error of the CA stays what is shown, and its delay stays: this
+ * one is tried again whatever that is. */
+static bool
+keep_unwritten(struct job *j, const struct acme_result *failure, int64_t now)
+{
+	struct certificate *c = j->row;
+	bool old = news_is_old(c->last_error, failure);
+
+	if (c->failures > 0 && !due_error_is(c, "stage", failure->stage))
+		return true;
+	free(c->last_error);
+	c->last_error = job_describe(failure, now);
+	c->failures = 1;
+	c->next_attempt = now + JOB_FILES_SECONDS;
+	if (!old)
+		(void)history_add(j->renewals->means.store,
+		    &(struct history_event){ .at = now,
+			.kind = "failed",
+			.certificate = c->name,
+			.detail = failure->detail });
+	return !old;
+}
+
 void
 job_note_unwritten(struct job *j, int r)
 {
 	char buffer[FILES_EXPLAIN_SIZE];
-	const char *why = files_explain(j->spec, r, buffer, sizeof(buffer));
+	bool issued = j->issued_count > 0;
+	_cleanup_(acme_result_freep) struct acme_result *failure =
+	    acme_result_new(ACME_RETRY, "bundle", "cannot write its %s: %s",
+		issued ? "files" : "placeholder",
+		files_explain(j->spec, r, buffer, sizeof(buffer)));
+	bool news = true;
 
-	if (j->issued_count > 0)
-		job_note_text(j, "bundle", "cannot write its files", why);
-	else if (!said_before(j->renewals->said, j->row->id, SAID_FILES, why))
-		log_line(LOG_WARNING,
-		    &(struct log_fields){
-			.event = LOG_EVENT_FILES_FAILED, .certificate = j->row->name },
-		    "cannot write its placeholder: %s; trying again each minute", why);
+	if (failure == NULL)
+		return;
+	if (issued)
+		news = keep_unwritten(j, failure, clock_now());
+	if (said_before(j->renewals->said, j->row->id, SAID_FILES, failure->detail) ||
+	    !news)
+		return;
+	log_line(issued ? LOG_ERR : LOG_WARNING,
+	    &(struct log_fields){
+		.event = LOG_EVENT_FILES_FAILED, .certificate = j->row->name },
+	    "%s; trying again each minute", failure->detail);
 }
 
 void

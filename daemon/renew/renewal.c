@@ -384,6 +384,10 @@ revive(struct job *j)
 	if (c->parked &&
 	    (due_error_is(c, "stage", "account") || due_error_is(c, "stage", "key")))
 		c->parked = false;
+	if (due_error_is(c, "stage", "configuration")) {
+		c->next_attempt = 0;
+		return true;
+	}
 	return c->next_at == 0 && !c->parked;
 }
 
@@ -397,7 +401,12 @@ repair_one(struct renewals *r, int64_t certificate)
 	bool revived;
 	bool files;
 
-	if (job_load(r, certificate, &j) < 0)
+	int e;
+
+	e = job_load(r, certificate, &j);
+	if (e == -EBADMSG)
+		cannot_load(r, certificate, e);
+	if (e < 0)
 		return;
 	files = needs_files(r, j);
 	if (files && !deploy_reloading(r->means.deploy))
