@@ -102,6 +102,8 @@ add_text(struct compose *c, const char *stem, const char *kind, const char *text
 {
 	struct compose_file *f = add(c, stem, kind, ".pem");
 
+	if (text == NULL)
+		return 0; /* its name is all that is wanted */
 	f->data = strdup(text);
 	f->len = strlen(text);
 	return f->data == NULL ? -ENOMEM : 0;
@@ -119,25 +121,37 @@ add_parts(struct compose *c, const char *kind, const struct parts *p)
 	return r < 0 ? r : add_text(c, "privkey", kind, p->key);
 }
 
+/* The files of pair i; the place of the bundle that HAProxy reads is handed back. */
+static int
+add_files(struct compose *c, const struct bundle *bundle, size_t i,
+    const struct parts *p, struct compose_file **ret)
+{
+	const char *kind =
+	    acme_key_type_is_rsa(bundle->pairs[i].key_type) ? ".rsa" : ".ecdsa";
+	int r = 0;
+
+	if (i == 0)
+		r = add_parts(c, "", p);
+	if (r == 0 && bundle->dual)
+		r = add_parts(c, kind, p);
+	if (r < 0)
+		return r;
+	/* HAProxy ignores the suffixed ones where there is one without. */
+	*ret = add(c, "haproxy.pem", "", bundle->dual ? kind : "");
+	return 0;
+}
+
 static int
 add_pair(struct compose *c, const struct bundle *bundle, size_t i)
 {
 	_cleanup_(clear_parts) struct parts p = { 0 };
-	const char *kind =
-	    acme_key_type_is_rsa(bundle->pairs[i].key_type) ? ".rsa" : ".ecdsa";
 	struct compose_file *f;
 	int r;
 
 	r = parse_pair(&bundle->pairs[i], &p);
-	if (r == 0 && i == 0)
-		r = add_parts(c, "", &p);
-	if (r == 0 && bundle->dual)
-		r = add_parts(c, kind, &p);
-	if (r < 0)
-		return r;
-	/* HAProxy ignores the suffixed ones where there is one without. */
-	f = add(c, "haproxy.pem", "", bundle->dual ? kind : "");
-	return join(&p, &f->data, &f->len);
+	if (r == 0)
+		r = add_files(c, bundle, i, &p, &f);
+	return r < 0 ? r : join(&p, &f->data, &f->len);
 }
 
 /* One pair, or one RSA and one ECDSA. */
@@ -151,13 +165,36 @@ pairs_fit(const struct bundle *bundle)
 	    acme_key_type_is_rsa(bundle->pairs[1].key_type);
 }
 
+static bool
+is_stand_in(const struct bundle *bundle)
+{
+	for (size_t i = 0; i < bundle->pair_count; i++)
+		if (!bundle->pairs[i].stand_in)
+			return false;
+	return true;
+}
+
 int
 compose_files(const struct bundle *bundle, struct compose *ret)
 {
 	int r = pairs_fit(bundle) ? 0 : -EINVAL;
 
+	ret->stand_in = is_stand_in(bundle);
 	for (size_t i = 0; i < bundle->pair_count && r == 0; i++)
 		r = add_pair(ret, bundle, i);
+	return r;
+}
+
+int
+compose_names(const struct bundle *bundle, struct compose *ret)
+{
+	const struct parts none = { 0 };
+	struct compose_file *f;
+	int r = pairs_fit(bundle) ? 0 : -EINVAL;
+
+	ret->stand_in = is_stand_in(bundle);
+	for (size_t i = 0; i < bundle->pair_count && r == 0; i++)
+		r = add_files(ret, bundle, i, &none, &f);
 	return r;
 }
 
@@ -168,6 +205,12 @@ compose_find(const struct compose *c, const char *name)
 		if (strcmp(c->files[i].name, name) == 0)
 			return &c->files[i];
 	return NULL;
+}
+
+bool
+compose_may_be_empty(const struct compose_file *f)
+{
+	return strncmp(f->name, "chain.", 6) == 0;
 }
 
 void

@@ -20,8 +20,11 @@ int files_write(struct bundles *bundles, const struct certificate_spec *spec,
 /* What a failure of files_write() is called, for people. */
 const char *files_explain(
     const struct certificate_spec *spec, int r, char *buffer, size_t size);
-/* Are the files there as they should be? Of a placeholder: are they there? */
+/* Are the files as they should be? Of a placeholder: whole, whatever is in it. */
 bool files_intact(struct bundles *bundles, const struct certificate_spec *spec,
+    const struct issued *rows, size_t count);
+/* The same at a glance, without reading any: is one missing or empty? */
+bool files_there(struct bundles *bundles, const struct certificate_spec *spec,
     const struct issued *rows, size_t count);
 
 #endif
