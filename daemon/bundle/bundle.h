@@ -23,8 +23,9 @@ struct bundle_pair {
 	enum acme_key_type key_type; /* names the files */
 	const char *key_pem;
 	const char *chain_pem; /* leaf first */
-	bool stand_in;         /* a placeholder: its key may be of another type, and it
-				  isn't fsynced, as it can be made again */
+	bool stand_in;         /* a placeholder, just made: its key may be of another
+				  type; it isn't checked, and not fsynced, as it can be
+				  made again */
 };
 
 struct bundle {

@@ -68,6 +68,39 @@ parse_pair(const struct bundle_pair *pair, struct parts *ret)
 	return r < 0 ? r : write_chain(chain, ret);
 }
 
+/* From each BEGIN to its END: what is around them isn't written. */
+static void
+copy_blocks(const char *text, struct buffer *ret_first, struct buffer *ret_rest)
+{
+	static const char begin[] = "-----BEGIN CERTIFICATE-----\n";
+	static const char end[] = "-----END CERTIFICATE-----\n";
+	struct buffer *to = ret_first;
+	const char *stop;
+
+	while ((text = strstr(text, begin)) != NULL &&
+	    (stop = strstr(text, end)) != NULL) {
+		stop += sizeof(end) - 1;
+		buffer_add(to, text, (size_t)(stop - text));
+		text = stop;
+		to = ret_rest;
+	}
+}
+
+static int
+copy_pair(const struct bundle_pair *pair, struct parts *ret)
+{
+	_cleanup_(buffer_free) struct buffer cert = { 0 }, chain = { 0 }, full = { 0 };
+	int r;
+
+	copy_blocks(pair->chain_pem, &cert, &chain);
+	copy_blocks(pair->chain_pem, &full, &full);
+	ret->key = strdup(pair->key_pem);
+	r = ret->key != NULL ? buffer_steal(&cert, &ret->cert, NULL) : -ENOMEM;
+	if (r == 0)
+		r = buffer_steal(&chain, &ret->chain, NULL);
+	return r < 0 ? r : buffer_steal(&full, &ret->fullchain, NULL);
+}
+
 static int
 join(const struct parts *p, char **ret, size_t *ret_len)
 {
@@ -141,14 +174,16 @@ add_files(struct compose *c, const struct bundle *bundle, size_t i,
 	return 0;
 }
 
+typedef int parts_fn(const struct bundle_pair *pair, struct parts *ret);
+
 static int
-add_pair(struct compose *c, const struct bundle *bundle, size_t i)
+add_pair(struct compose *c, const struct bundle *bundle, size_t i, parts_fn *read)
 {
 	_cleanup_(clear_parts) struct parts p = { 0 };
 	struct compose_file *f;
 	int r;
 
-	r = parse_pair(&bundle->pairs[i], &p);
+	r = read(&bundle->pairs[i], &p);
 	if (r == 0)
 		r = add_files(c, bundle, i, &p, &f);
 	return r < 0 ? r : join(&p, &f->data, &f->len);
@@ -174,15 +209,28 @@ is_stand_in(const struct bundle *bundle)
 	return true;
 }
 
-int
-compose_files(const struct bundle *bundle, struct compose *ret)
+static int
+compose(const struct bundle *bundle, parts_fn *read, struct compose *ret)
 {
 	int r = pairs_fit(bundle) ? 0 : -EINVAL;
 
 	ret->stand_in = is_stand_in(bundle);
 	for (size_t i = 0; i < bundle->pair_count && r == 0; i++)
-		r = add_pair(ret, bundle, i);
+		r = add_pair(ret, bundle, i, read);
 	return r;
+}
+
+int
+compose_files(const struct bundle *bundle, struct compose *ret)
+{
+	/* what we have just made ourselves needn't be read */
+	return compose(bundle, is_stand_in(bundle) ? copy_pair : parse_pair, ret);
+}
+
+int
+compose_plain(const struct bundle *bundle, struct compose *ret)
+{
+	return compose(bundle, copy_pair, ret);
 }
 
 int

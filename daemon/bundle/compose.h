@@ -25,6 +25,10 @@ struct compose {
 
 /* As bundle_write(). *ret starts zeroed, and is to be cleared also after an error. */
 int compose_files(const struct bundle *bundle, struct compose *ret);
+/* The same from texts as they stand, without reading keys and certificates. Where the
+ * result is what is there, nothing is wrong with that; where not, it may be that texts
+ * are written differently. */
+int compose_plain(const struct bundle *bundle, struct compose *ret);
 /* The same files without their content. The pairs need no PEMs. */
 int compose_names(const struct bundle *bundle, struct compose *ret);
 int compose_haproxy(const struct bundle_pair *pair, char **ret, size_t *ret_len);

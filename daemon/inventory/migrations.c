@@ -106,6 +106,13 @@ const char *const migrations[] = {
 	" problem TEXT"
 	") STRICT;"
 	"CREATE INDEX history_certificate ON history (certificate, id);",
+
+	/* 2: what is counted each second, and looked for at each start, is found
+	 * without reading all certificates */
+	"CREATE INDEX certificates_unbundled ON certificates (id) WHERE bundled IS NULL;"
+	"CREATE INDEX certificates_failing ON certificates (id)"
+	" WHERE failures > 0 OR parked;"
+	"CREATE INDEX certificates_removed ON certificates (id) WHERE removed_at > 0;",
 };
 
 const size_t migration_count = ELEMENTS(migrations);

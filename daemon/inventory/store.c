@@ -20,6 +20,7 @@
 #include "scope.h"
 
 #define STATEMENTS_MAX  64
+#define LISTENERS_MAX   4
 #define PARAMETER_FIRST 1
 #define BUSY_MS         1000 /* sqlite3(1) in somebody's hands; the loop waits */
 #define COMMIT_PRIORITY 2    /* after all else of this turn */
@@ -38,6 +39,11 @@ struct waiter {
 	void *arg;
 };
 
+struct listener {
+	void (*cb)(void *arg);
+	void *arg;
+};
+
 struct store {
 	sqlite3 *db;
 	int lock_fd;
@@ -51,8 +57,8 @@ struct store {
 	size_t running_count;
 	void (*failure_cb)(int error, void *arg);
 	void *failure_arg;
-	void (*commit_cb)(void *arg);
-	void *commit_arg;
+	struct listener listeners[LISTENERS_MAX];
+	size_t listener_count;
 	struct statement statements[STATEMENTS_MAX];
 	size_t statement_count;
 };
@@ -322,8 +328,8 @@ store_flush(struct store *s)
 
 	if (r < 0)
 		tell_failure(s, r);
-	if (r == 0 && wrote && s->commit_cb != NULL)
-		s->commit_cb(s->commit_arg);
+	for (size_t i = 0; r == 0 && wrote && i < s->listener_count; i++)
+		s->listeners[i].cb(s->listeners[i].arg);
 	/* those who come while these run wait for the next commit */
 	s->running = s->waiters;
 	s->running_count = s->waiter_count;
@@ -357,8 +363,9 @@ store_on_failure(struct store *s, void (*cb)(int error, void *arg), void *arg)
 void
 store_on_commit(struct store *s, void (*cb)(void *arg), void *arg)
 {
-	s->commit_cb = cb;
-	s->commit_arg = arg;
+	if (s->listener_count == LISTENERS_MAX)
+		abort(); /* a bug: modules are fewer */
+	s->listeners[s->listener_count++] = (struct listener){ cb, arg };
 }
 
 static void
@@ -374,6 +381,9 @@ store_forget(struct store *s, void *arg)
 {
 	forget_in(s->waiters, s->waiter_count, arg);
 	forget_in(s->running, s->running_count, arg);
+	for (size_t i = s->listener_count; i-- > 0;)
+		if (s->listeners[i].arg == arg)
+			s->listeners[i] = s->listeners[--s->listener_count];
 }
 
 static void

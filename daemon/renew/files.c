@@ -38,13 +38,10 @@ clear(struct contents *c)
 static int
 add_pair(struct contents *c, const struct issued *i)
 {
-	_cleanup_(acme_key_freep) struct acme_key *key = NULL;
 	size_t n = c->bundle.pair_count;
 	int r;
 
-	r = acme_key_from_der(i->key.data, i->key.len, &key);
-	if (r == 0)
-		r = acme_key_to_pem(key, &c->keys[n]);
+	r = key_pem_of_der(i->key.data, i->key.len, &c->keys[n]);
 	if (r < 0)
 		return r;
 	c->pairs[n] = (struct bundle_pair){

@@ -12,14 +12,16 @@
 
 struct ca;
 struct job;
+struct repair;
 
 struct renewals {
 	struct renewal_means means;
 	const struct config *config; /* lent */
 	struct bundles *bundles;     /* lent */
 	bool started;                /* stored challenges are published */
-	unsigned generation;         /* of the configuration */
-	struct ca **cas;             /* one for each of the configuration's in use */
+	struct repair *repair;
+	unsigned generation; /* of the configuration */
+	struct ca **cas;     /* one for each of the configuration's in use */
 	size_t ca_count;
 	TAILQ_HEAD(job_list, job) jobs;
 	size_t ordering;       /* jobs that are at a CA */

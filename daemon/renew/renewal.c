@@ -13,14 +13,14 @@
 #include "platform/clock.h"
 #include "platform/log.h"
 #include "renew/ca.h"
-#include "renew/due.h"
-#include "renew/files.h"
 #include "renew/job.h"
 #include "renew/order.h"
 #include "renew/removal.h"
+#include "renew/repair.h"
 #include "schedule/schedule.h"
 
 #define STALL_SECONDS 60
+#define SOME_US       20000
 
 DEFINE_CLEANUP(struct renewals, renewals_free)
 
@@ -75,11 +75,15 @@ int
 renewals_new(const struct renewal_means *means, struct renewals **ret)
 {
 	_cleanup_(renewals_freep) struct renewals *r = calloc(1, sizeof(*r));
+	int e;
 
 	if (r == NULL)
 		return -ENOMEM;
 	r->means = *means;
 	TAILQ_INIT(&r->jobs);
+	e = repair_new(r, &r->repair);
+	if (e < 0)
+		return e;
 	deploy_on_idle(means->deploy, idle_cb, r);
 	store_on_failure(means->store, commit_failed_cb, r);
 	*ret = steal_ptr(r);
@@ -107,6 +111,7 @@ renewals_free(struct renewals *r)
 		TAILQ_REMOVE(&r->jobs, j, entry);
 		job_free(j);
 	}
+	repair_free(r->repair);
 	free_cas(r->cas, r->ca_count);
 	free(r);
 	return NULL;
@@ -259,121 +264,19 @@ publish_cb(const struct order_row *row, void *arg)
 	return 0;
 }
 
-struct repair {
-	struct renewals *renewals;
-	int64_t *ids;
-	size_t count;
-	size_t size;
-};
-
-static int
-collect_cb(const struct certificate *c, void *arg)
-{
-	struct repair *repair = arg;
-
-	if (repair->count == repair->size) {
-		size_t size = repair->size * 2 + 64;
-		int64_t *grown = reallocarray(repair->ids, size, sizeof(*grown));
-
-		if (grown == NULL)
-			return -ENOMEM;
-		repair->ids = grown;
-		repair->size = size;
-	}
-	repair->ids[repair->count++] = c->id;
-	return 0;
-}
-
-static void
-rewrite(struct renewals *r, struct job *j)
-{
-	struct certificate *c = j->row;
-	struct log_fields f = { .event = LOG_EVENT_FILES_FAILED,
-		.certificate = c->name };
-	char buffer[256];
-	int e;
-
-	e = files_write(r->bundles, j->spec, j->issued, j->issued_count);
-	if (e < 0) {
-		log_line(LOG_ERR, &f, "cannot write its files: %s; trying again",
-		    files_explain(j->spec, e, buffer, sizeof(buffer)));
-		free(c->bundled);
-		c->bundled = NULL;
-		return;
-	}
-	f.event = c->bundled != NULL ? LOG_EVENT_FILES_REPAIRED : LOG_EVENT_PLACEHOLDER;
-	if (c->bundled != NULL)
-		log_line(LOG_WARNING, &f,
-		    "its files were missing or damaged, and are written again");
-	else if (j->issued_count == 0)
-		log_line(LOG_INFO, &f, "placeholder written");
-	free(c->bundled);
-	c->bundled = due_bundle(j->spec, j->issued, j->issued_count);
-	if (j->issued_count == 0 && c->placeholder_since == 0)
-		c->placeholder_since = clock_now();
-}
-
-static bool
-needs_files(const struct renewals *r, const struct job *j)
-{
-	_cleanup_free_ char *wanted = due_bundle(j->spec, j->issued, j->issued_count);
-
-	if (wanted == NULL || *wanted == '\0')
-		return false;
-	return j->row->bundled == NULL || strcmp(wanted, j->row->bundled) != 0 ||
-	    !files_intact(r->bundles, j->spec, j->issued, j->issued_count);
-}
-
-/* One that is never looked at, though nothing says so any more; or that was parked for
- * what its CA's section said, which may be another now. */
-static bool
-revive(struct job *j)
-{
-	struct certificate *c = j->row;
-
-	if (c->paused || !j->spec->enabled)
-		return false;
-	if (c->parked && due_error_is(c, "stage", "account"))
-		c->parked = false;
-	return c->next_at == 0 && !c->parked;
-}
-
-/* Files, and whether the configuration asks for something else than there is:
- * [defaults] may have changed. */
-static void
-repair_one(struct renewals *r, int64_t certificate)
-{
-	_cleanup_(job_freep) struct job *j = NULL;
-	int64_t now = clock_now();
-	bool revived;
-	bool files;
-
-	if (job_load(r, certificate, &j) < 0)
-		return;
-	files = needs_files(r, j);
-	if (files && !deploy_reloading(r->means.deploy))
-		rewrite(r, j); /* else its job does it, when the server has read them */
-	revived = revive(j);
-	if (files || revived || job_wants_order(j) || job_wants_deploy(j)) {
-		j->row->next_at = now;
-		(void)certificate_save(r->means.store, j->row);
-	}
-}
-
 int
 renewals_repair(struct renewals *r)
 {
-	struct repair repair = { .renewals = r };
+	/* before it is ready, and when it was told of new [defaults] */
+	static const struct repair_slice at_start = { 800000, 250000 };
+	static const struct repair_slice later = { 20000, 20000 };
 	int e = 0;
 
 	if (!r->started) /* later each token has an owner */
 		e = order_walk(r->means.store, publish_cb, &r->means);
-	r->started = true;
 	if (e == 0)
-		e = certificate_walk(r->means.store, NULL, 0, collect_cb, &repair);
-	for (size_t i = 0; i < repair.count && e == 0; i++)
-		repair_one(r, repair.ids[i]);
-	free(repair.ids);
+		repair_begin(r->repair, r->started ? &later : &at_start);
+	r->started = true;
 	return e;
 }
 
@@ -384,9 +287,29 @@ renewals_repair_one(struct renewals *r, const char *name)
 	int e;
 
 	e = certificate_get(r->means.store, name, &c);
-	if (e == 0 && renewals_job(r, c->id) == NULL)
-		repair_one(r, c->id);
+	if (e == 0)
+		repair_one(r->repair, c->id);
 	return e;
+}
+
+void
+renewals_repair_some(struct renewals *r, char *const *names, size_t count)
+{
+	const uint64_t end = clock_monotonic_us() + SOME_US;
+
+	for (size_t i = 0; i < count; i++) {
+		if (clock_monotonic_us() > end) {
+			(void)renewals_repair(r);
+			return;
+		}
+		(void)renewals_repair_one(r, names[i]);
+	}
+}
+
+bool
+renewals_repairing(const struct renewals *r, size_t *ret_done, size_t *ret_all)
+{
+	return repair_progress(r->repair, ret_done, ret_all);
 }
 
 /* ---- status ---- */

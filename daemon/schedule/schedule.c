@@ -17,6 +17,8 @@
 #define TICK_SECONDS 60
 #define BATCH        64
 #define BATCH_MAX    65536
+#define TURN_US      5000 /* others want the loop, too */
+#define PAUSE_US     1000
 
 struct schedule {
 	struct event_base *base;
@@ -49,19 +51,35 @@ read_due(struct schedule *s, int64_t now, size_t limit)
 	return count;
 }
 
+/* Not at once: what has to be committed, and all that is of lower priority, would wait
+ * until nothing is due any more. */
+static void
+go_on_soon(struct schedule *s)
+{
+	static const struct timeval pause = { .tv_usec = PAUSE_US };
+
+	event_add(s->timer, &pause);
+}
+
 /* Hands over what is due, until there is no room. Those at work stay due until they are
  * done, and come first: where they fill the batch it is read again, larger. */
 static void
 hand_over(struct schedule *s, int64_t now)
 {
+	const uint64_t end = clock_monotonic_us() + TURN_US;
 	size_t limit = BATCH;
 	int count;
 
 	do {
 		count = read_due(s, now, limit);
-		for (int i = 0; i < count; i++)
+		for (int i = 0; i < count; i++) {
 			if (!s->due_cb(s->ids[i], s->arg))
 				return;
+			if (clock_monotonic_us() > end) {
+				go_on_soon(s);
+				return;
+			}
+		}
 		limit *= 2;
 	} while (count > 0 && (size_t)count == limit / 2 && limit <= BATCH_MAX);
 }
