@@ -1,7 +1,7 @@
 /*
  * files.h - a certificate's bundle as the inventory has it, handed to bundle/.
  *
- * Used by job.c after an issue, and by renewal.c at start.
+ * Used by job.c after an issue, and by repair.c for all.
  */
 #ifndef FILES_H
 #define FILES_H
