@@ -1096,7 +1096,7 @@ START_TEST(texts_that_are_written_differently_are_the_same)
 
 	enter();
 	ck_assert_int_eq(bundle_write(bundles, &b), 0);
-	chain = malloc(2 * strlen(pair.chain_pem) + 1);
+	chain = calloc(2, strlen(pair.chain_pem) + 1);
 	ck_assert_ptr_nonnull(chain);
 	for (const char *s = pair.chain_pem; *s != '\0'; s++) {
 		if (*s == '\n')
