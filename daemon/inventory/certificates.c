@@ -311,9 +311,11 @@ int
 certificate_next(struct store *s, int64_t after, int64_t *ret_at, char **ret_name,
     enum renew_reason *ret_reason)
 {
+	/* in this order: the first bound is where the index is entered; from 0 all that
+	 * are due would be passed, each time */
 	struct statement *q = store_read(s,
 	    "SELECT next_at, name, renew_reason FROM certificates"
-	    " WHERE next_at > 0 AND next_at > ? AND removed_at = 0"
+	    " WHERE next_at > ? AND next_at > 0 AND removed_at = 0"
 	    " ORDER BY next_at, id LIMIT 1");
 	int64_t at;
 	int r;

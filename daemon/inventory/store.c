@@ -22,8 +22,9 @@
 #define STATEMENTS_MAX  64
 #define LISTENERS_MAX   4
 #define PARAMETER_FIRST 1
-#define BUSY_MS         1000 /* sqlite3(1) in somebody's hands; the loop waits */
-#define COMMIT_PRIORITY 2    /* after all else of this turn */
+#define BUSY_MS         1000  /* sqlite3(1) in somebody's hands; the loop waits */
+#define COMMIT_PRIORITY 2     /* after all else of this turn */
+#define LATEST_US       20000 /* whatever else there always is to do */
 
 struct statement {
 	struct store *store;
@@ -48,6 +49,7 @@ struct store {
 	sqlite3 *db;
 	int lock_fd;
 	struct event *commit_event; /* NULL without a loop */
+	struct event *latest_event; /* the same, where that doesn't get its turn */
 	bool in_transaction;
 	int failed; /* a write of this turn failed: it can't be committed */
 	struct waiter *waiters;
@@ -137,6 +139,19 @@ tell_failure(struct store *s, int r)
 		s->failure_cb(r, s->failure_arg);
 }
 
+/* When this turn is over, or the loop turns without ever having nothing else to do. */
+static void
+commit_later(struct store *s)
+{
+	static const struct timeval latest = { .tv_usec = LATEST_US };
+
+	if (s->commit_event == NULL)
+		return;
+	event_active(s->commit_event, EV_TIMEOUT, 0);
+	if (!evtimer_pending(s->latest_event, NULL))
+		event_add(s->latest_event, &latest);
+}
+
 static int
 begin(struct store *s)
 {
@@ -151,8 +166,7 @@ begin(struct store *s)
 	}
 	s->in_transaction = true;
 	s->failed = 0;
-	if (s->commit_event != NULL)
-		event_active(s->commit_event, EV_TIMEOUT, 0);
+	commit_later(s);
 	return 0;
 }
 
@@ -326,6 +340,8 @@ store_flush(struct store *s)
 	bool wrote = s->in_transaction;
 	int r = commit(s);
 
+	if (s->latest_event != NULL)
+		event_del(s->latest_event);
 	if (r < 0)
 		tell_failure(s, r);
 	for (size_t i = 0; r == 0 && wrote && i < s->listener_count; i++)
@@ -407,8 +423,7 @@ store_after_commit(struct store *s, store_committed_cb *cb, void *arg)
 		s->waiter_size = size;
 	}
 	s->waiters[s->waiter_count++] = (struct waiter){ cb, arg };
-	if (s->commit_event != NULL)
-		event_active(s->commit_event, EV_TIMEOUT, 0);
+	commit_later(s);
 	return 0;
 }
 
@@ -558,9 +573,11 @@ store_open(
 	s->lock_fd = -1;
 	if (base != NULL) {
 		s->commit_event = event_new(base, -1, 0, commit_cb, s);
-		if (s->commit_event == NULL)
+		s->latest_event = evtimer_new(base, commit_cb, s);
+		if (s->commit_event == NULL || s->latest_event == NULL)
 			return -ENOMEM;
 		event_priority_set(s->commit_event, COMMIT_PRIORITY);
+		event_priority_set(s->latest_event, 0);
 	}
 	r = lock(s, state_dir, &why);
 	if (r == 0)
@@ -593,6 +610,8 @@ store_close(struct store *s)
 	sqlite3_close(s->db);
 	if (s->commit_event != NULL)
 		event_free(s->commit_event);
+	if (s->latest_event != NULL)
+		event_free(s->latest_event);
 	if (s->lock_fd >= 0)
 		close(s->lock_fd);
 	free(s->waiters);

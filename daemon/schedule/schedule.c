@@ -27,6 +27,7 @@ struct schedule {
 	schedule_due_cb *due_cb;
 	void *arg;
 	int64_t last_tick;
+	bool poked;
 	bool failing; /* said once */
 	int64_t *ids;
 };
@@ -51,16 +52,6 @@ read_due(struct schedule *s, int64_t now, size_t limit)
 	return count;
 }
 
-/* Not at once: what has to be committed, and all that is of lower priority, would wait
- * until nothing is due any more. */
-static void
-go_on_soon(struct schedule *s)
-{
-	static const struct timeval pause = { .tv_usec = PAUSE_US };
-
-	event_add(s->timer, &pause);
-}
-
 /* Hands over what is due, until there is no room. Those at work stay due until they are
  * done, and come first: where they fill the batch it is read again, larger. */
 static void
@@ -76,7 +67,7 @@ hand_over(struct schedule *s, int64_t now)
 			if (!s->due_cb(s->ids[i], s->arg))
 				return;
 			if (clock_monotonic_us() > end) {
-				go_on_soon(s);
+				schedule_poke(s);
 				return;
 			}
 		}
@@ -105,6 +96,7 @@ tick_cb(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	s->last_tick = now;
+	s->poked = false;
 	sleep_until_next(s, now); /* before: a poke on the way must win */
 	hand_over(s, now);
 }
@@ -149,10 +141,14 @@ schedule_start(struct schedule *s, schedule_due_cb *due_cb, void *arg)
 void
 schedule_poke(struct schedule *s)
 {
-	static const struct timeval now = { 0 };
+	/* not at once: where jobs end as fast as they begin, what has to be committed
+	 * and all that is of lower priority would never get a turn */
+	static const struct timeval pause = { .tv_usec = PAUSE_US };
 
-	if (s->due_cb != NULL)
-		event_add(s->timer, &now);
+	if (s->due_cb == NULL || s->poked)
+		return;
+	s->poked = true;
+	event_add(s->timer, &pause);
 }
 
 int64_t

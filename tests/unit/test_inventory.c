@@ -501,6 +501,42 @@ START_TEST(commits_are_shared)
 }
 END_TEST
 
+static struct event *busy;
+
+static void
+busy_cb(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct timeval now = { 0 };
+
+	(void)fd, (void)what, (void)arg;
+	if (committed_count == 0)
+		event_add(busy, &now);
+}
+
+/* Something of higher priority always wants the loop: a commit doesn't wait for ever.
+ */
+START_TEST(commits_come_on_a_busy_loop)
+{
+	struct store *s;
+
+	make_dir();
+	committed_count = 0;
+	loop = event_base_new();
+	ck_assert_int_eq(event_base_priority_init(loop, 3), 0);
+	s = open_store(loop);
+	busy = evtimer_new(loop, busy_cb, NULL);
+	busy_cb(-1, 0, NULL);
+	add_certificate(s, "a", 1);
+	ck_assert_int_eq(store_after_commit(s, committed_cb, committed), 0);
+	event_base_dispatch(loop); /* for ever, where it does */
+	ck_assert_uint_eq(committed_count, 1);
+	event_free(busy);
+	store_close(s);
+	event_base_free(loop);
+	file_remove_tree(AT_FDCWD, dir);
+}
+END_TEST
+
 static int failure;
 
 static void
@@ -630,4 +666,4 @@ SUITE("inventory", files_are_looked_for_in_batches, removed_ones_are_not_counted
     certificates_keep_all_fields, due_is_in_order, one_current_for_each_kind_of_key,
     orders_keep_their_key, accounts_by_ca_directory_and_key, deployments_and_removal,
     history_is_in_order, history_is_forgotten_with_its_certificate, commits_are_told,
-    commits_are_shared, a_failed_commit_loses_the_turn)
+    commits_are_shared, commits_come_on_a_busy_loop, a_failed_commit_loses_the_turn)
