@@ -310,8 +310,7 @@ swap(struct daemon *d, struct config *fresh, struct reload *ret)
 	if (!same)
 		(void)repair(d);
 	for (size_t i = 0; same && i < RELOAD_REMOVED; i++)
-		for (size_t k = 0; k < ret->names[i].n; k++)
-			(void)renewals_repair_one(d->renewals, ret->names[i].v[k]);
+		renewals_repair_some(d->renewals, ret->names[i].v, ret->names[i].n);
 	schedule_poke(d->schedule);
 	return 0;
 }

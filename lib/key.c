@@ -246,27 +246,48 @@ acme_key_from_der(const void *der, size_t len, struct acme_key **ret)
 	return wrap(&evp, ret);
 }
 
+/* The text that was written. */
+static int
+take_text(BIO *bio, char **ret)
+{
+	const char *data;
+	long len = BIO_get_mem_data(bio, &data);
+	char *text;
+
+	ERR_clear_error();
+	if (len <= 0)
+		return -EIO;
+	text = strndup(data, (size_t)len);
+	if (text == NULL)
+		return -ENOMEM;
+	*ret = text;
+	return 0;
+}
+
 int
 acme_key_to_pem(const struct acme_key *key, char **ret_pem)
 {
 	_cleanup_(BIO_freep) BIO *bio = BIO_new(BIO_s_mem());
-	const char *data;
-	char *pem;
-	long len;
-	int ok;
 
 	if (bio == NULL)
 		return -ENOMEM;
-	ok = PEM_write_bio_PKCS8PrivateKey(bio, key->evp, NULL, NULL, 0, NULL, NULL);
-	ERR_clear_error();
-	len = BIO_get_mem_data(bio, &data);
-	if (ok != 1 || len <= 0)
+	if (PEM_write_bio_PKCS8PrivateKey(bio, key->evp, NULL, NULL, 0, NULL, NULL) !=
+	    1)
 		return -EIO;
-	pem = strndup(data, (size_t)len);
-	if (pem == NULL)
+	return take_text(bio, ret_pem);
+}
+
+int
+key_pem_of_der(const unsigned char *der, size_t len, char **ret_pem)
+{
+	_cleanup_(BIO_freep) BIO *bio = BIO_new(BIO_s_mem());
+
+	if (bio == NULL)
 		return -ENOMEM;
-	*ret_pem = pem;
-	return 0;
+	if (len > LONG_MAX ||
+	    PEM_write_bio(bio, PEM_STRING_PKCS8INF, "", der, (long)len) <= 0)
+		return -EIO;
+	return take_text(bio, ret_pem);
 }
 
 int

@@ -21,6 +21,9 @@ enum acme_key_type key_type_of(EVP_PKEY *evp);
 int key_jwk(const struct acme_key *key, char **ret_json);
 /* "ES256", "ES384", "RS256" (RFC 7518 section 3.1). */
 const char *key_alg(const struct acme_key *key);
+/* PKCS#8 in DER as PEM, unread: what acme_key_to_pem() says of the same key, without
+ * what it costs OpenSSL to load one. Wipe it. */
+int key_pem_of_der(const unsigned char *der, size_t len, char **ret_pem);
 /* A JWS signature: ECDSA as fixed-length r and s, each padded (RFC 7518 section 3.4).
  */
 int key_sign(const struct acme_key *key, const void *data, size_t len,

@@ -20,6 +20,7 @@
 #include <sys/stat.h>
 
 #include "bundle/compose.h"
+#include "bundle/flat.h"
 #include "bundle/generation.h"
 #include "platform/file.h"
 #include "scope.h"
@@ -31,10 +32,11 @@
 
 struct bundles {
 	char *path; /* absolute, as configured */
-	char *base; /* last part of the real path: where flat links lead */
 	int live;
 	int generations;
-	int flat;
+	bool
+	    generations_unsynced; /* written to without fsync, maybe before our start */
+	struct flat flat;
 };
 
 DEFINE_CLEANUP(struct bundles, bundles_close)
@@ -85,16 +87,12 @@ read_live(const struct bundles *b, const char *name, uint64_t *ret)
 }
 
 static int
-open_generations(const struct bundles *b, const char *name, bool make)
+open_generations(struct bundles *b, const char *name, bool make)
 {
 	int fd;
 
-	if (make && mkdirat(b->generations, name, 0700) == 0) {
-		int r = file_sync_dir(b->generations, ".");
-
-		if (r < 0)
-			return r;
-	}
+	if (make && mkdirat(b->generations, name, 0700) == 0)
+		b->generations_unsynced = true;
 	fd = openat(
 	    b->generations, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
@@ -108,171 +106,69 @@ open_generations(const struct bundles *b, const char *name, bool make)
 	return fd;
 }
 
-/* ---- The flat directory ---- */
-
-static const char *const flat_kinds[] = { "", ".ecdsa", ".rsa" };
-
-struct flat {
-	char file[32];             /* in a generation: haproxy.pem.rsa */
-	char link[NAME_LONG + 16]; /* in the flat directory: NAME.pem.rsa */
-	char to[NAME_MAX + NAME_LONG + 64];
-};
-
-static void
-name_flat(const struct bundles *b, const char *name, size_t i, struct flat *ret)
-{
-	snprintf(ret->file, sizeof(ret->file), "haproxy.pem%s", flat_kinds[i]);
-	snprintf(ret->link, sizeof(ret->link), "%s.pem%s", name, flat_kinds[i]);
-	snprintf(ret->to, sizeof(ret->to), "../%s/%s/%s", b->base, name, ret->file);
-}
-
-enum flat_state { FLAT_MISSING, FLAT_RIGHT, FLAT_WRONG, FLAT_FOREIGN };
-
-static enum flat_state
-look_flat(const struct bundles *b, const struct flat *f)
-{
-	char to[sizeof(f->to) + 1];
-	ssize_t n = readlinkat(b->flat, f->link, to, sizeof(to));
-
-	if (n < 0)
-		return errno == ENOENT ? FLAT_MISSING : FLAT_FOREIGN;
-	return (size_t)n == strlen(f->to) && memcmp(to, f->to, (size_t)n) == 0
-	    ? FLAT_RIGHT
-	    : FLAT_WRONG;
-}
-
-/* Is it in that generation? In none of number 0. */
-static bool
-serves(const struct bundles *b, const char *name, uint64_t number, const struct flat *f)
-{
-	char path[LINK_SIZE + sizeof(f->file) + 1], dir[LINK_SIZE];
-
-	snprintf(
-	    path, sizeof(path), "%s/%s", generation_path(name, number, dir), f->file);
-	return number != 0 && faccessat(b->live, path, F_OK, 0) == 0;
-}
-
-/* What the next generation doesn't serve. Somebody else's files stay. */
-static int
-remove_flat(const struct bundles *b, const char *name, uint64_t next)
-{
-	size_t removed = 0;
-	struct flat f;
-
-	for (size_t i = 0; i < ELEMENTS(flat_kinds); i++) {
-		enum flat_state state;
-
-		name_flat(b, name, i, &f);
-		state = look_flat(b, &f);
-		if (state == FLAT_MISSING || state == FLAT_FOREIGN ||
-		    serves(b, name, next, &f))
-			continue;
-		if (unlinkat(b->flat, f.link, 0) < 0 && errno != ENOENT)
-			return -errno;
-		removed++;
-	}
-	return removed > 0 ? file_sync_dir(b->flat, ".") : 0;
-}
-
-static int
-make_flat(const struct bundles *b, const char *name, uint64_t live)
-{
-	struct flat f;
-
-	for (size_t i = 0; i < ELEMENTS(flat_kinds); i++) {
-		int r;
-
-		name_flat(b, name, i, &f);
-		if (!serves(b, name, live, &f) || look_flat(b, &f) == FLAT_RIGHT)
-			continue;
-		r = file_link(b->flat, f.link, f.to);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-/* Are all links right that these files need, and no others there? */
-static bool
-flat_intact(const struct bundles *b, const char *name, const struct compose *files)
-{
-	struct flat f;
-
-	for (size_t i = 0; i < ELEMENTS(flat_kinds); i++) {
-		enum flat_state state;
-
-		name_flat(b, name, i, &f);
-		state = look_flat(b, &f);
-		if (compose_find(files, f.file) != NULL
-			? state != FLAT_RIGHT
-			: state == FLAT_RIGHT || state == FLAT_WRONG)
-			return false;
-	}
-	return true;
-}
-
-/* Is somebody else's file where a link has to be? */
-static bool
-flat_blocked(const struct bundles *b, const char *name, const struct compose *files)
-{
-	struct flat f;
-
-	for (size_t i = 0; i < ELEMENTS(flat_kinds); i++) {
-		name_flat(b, name, i, &f);
-		if (compose_find(files, f.file) != NULL &&
-		    look_flat(b, &f) == FLAT_FOREIGN)
-			return true;
-	}
-	return false;
-}
-
 /* ---- Writing ---- */
 
 /* The one step that counts. 0: the link goes. */
 static int
-set_live(const struct bundles *b, const char *name, uint64_t number)
+set_live(const struct bundles *b, const char *name, uint64_t number, bool sync)
 {
 	char to[LINK_SIZE];
+	int r = 0;
 
 	if (number != 0)
-		return file_link(b->live, name, generation_path(name, number, to));
-	if (unlinkat(b->live, name, 0) < 0)
+		r = file_link_quick(b->live, name, generation_path(name, number, to));
+	else if (unlinkat(b->live, name, 0) < 0)
 		return errno == ENOENT ? 0 : -errno;
-	return file_sync_dir(b->live, ".");
+	return r < 0 || !sync ? r : file_sync_dir(b->live, ".");
 }
 
-/* To generation `number`, or to none at all where it is 0. */
+/* To generation `number`, or to none at all where it is 0; each step is on disk before
+ * the next begins, where it is one that has to last. */
 static int
-switch_to(const struct bundles *b, const char *name, uint64_t number)
+switch_to(struct bundles *b, const char *name, uint64_t number, bool sync)
 {
-	int r = remove_flat(b, name, number);
+	int r = flat_remove(&b->flat, name, number);
 
+	if (r == 0 && sync)
+		r = flat_sync(&b->flat);
 	if (r == 0)
-		r = set_live(b, name, number);
-	return r < 0 ? r : make_flat(b, name, number);
+		r = set_live(b, name, number, sync);
+	if (r == 0)
+		r = flat_make(&b->flat, name, number);
+	return r < 0 || !sync ? r : flat_sync(&b->flat);
 }
 
 /* After a switch from `live` to `next` that failed halfway: back, as far as it goes.
  * Each step is tried whatever came of those before, as what made the switch fail may
  * stop the same step here. */
 static void
-go_back(
-    const struct bundles *b, const char *name, int dirfd, uint64_t live, uint64_t next)
+go_back(struct bundles *b, const char *name, int dirfd, uint64_t live, uint64_t next)
 {
 	uint64_t now = 0;
 
-	remove_flat(b, name, live);
+	flat_remove(&b->flat, name, live);
 	if (read_live(b, name, &now) < 0 || now != live)
-		set_live(b, name, live);
-	make_flat(b, name, live);
+		set_live(b, name, live, true);
+	flat_make(&b->flat, name, live);
+	flat_sync(&b->flat);
 	/* Only when nothing leads to it any more. */
 	if (read_live(b, name, &now) == 0 && now == live)
 		generation_remove(dirfd, next);
 }
 
 static int
-write_next(const struct bundles *b, const struct bundle *bundle,
-    const struct compose *files, int dirfd, uint64_t live)
+sync_generations(struct bundles *b)
+{
+	int r = b->generations_unsynced ? file_sync_dir(b->generations, ".") : 0;
+
+	if (r == 0)
+		b->generations_unsynced = false;
+	return r;
+}
+
+static int
+write_next(struct bundles *b, const struct bundle *bundle, const struct compose *files,
+    int dirfd, uint64_t live)
 {
 	uint64_t next;
 	int r;
@@ -280,7 +176,7 @@ write_next(const struct bundles *b, const struct bundle *bundle,
 	r = generation_write(dirfd, files, bundle->mode, bundle->group, live, &next);
 	if (r < 0)
 		return r;
-	r = switch_to(b, bundle->name, next);
+	r = switch_to(b, bundle->name, next, !files->stand_in);
 	if (r < 0)
 		go_back(b, bundle->name, dirfd, live, next);
 	else
@@ -288,17 +184,27 @@ write_next(const struct bundles *b, const struct bundle *bundle,
 	return r;
 }
 
-/* What both bundle_write() and bundle_intact() have to know first. */
+typedef int compose_fn(const struct bundle *bundle, struct compose *ret);
+
+/* What both bundle_write() and bundle_looks() have to know first. */
 static int
-prepare(const struct bundles *b, const struct bundle *bundle, struct compose *files,
-    uint64_t *ret_live)
+prepare(const struct bundles *b, const struct bundle *bundle, compose_fn *compose,
+    struct compose *files, uint64_t *ret_live)
 {
 	int r;
 
 	if (!name_valid(bundle->name))
 		return -EINVAL;
-	r = compose_files(bundle, files);
+	r = compose(bundle, files);
 	return r < 0 ? r : read_live(b, bundle->name, ret_live);
+}
+
+static bool
+same(int dirfd, uint64_t live, const struct bundle *bundle, const struct compose *files,
+    enum bundle_look look)
+{
+	return live != 0 &&
+	    generation_intact(dirfd, live, files, bundle->mode, bundle->group, look);
 }
 
 int
@@ -309,34 +215,53 @@ bundle_write(struct bundles *b, const struct bundle *bundle)
 	uint64_t live = 0;
 	int r;
 
-	r = prepare(b, bundle, &files, &live);
+	r = prepare(b, bundle, compose_files, &files, &live);
 	if (r < 0)
 		return r;
-	if (flat_blocked(b, bundle->name, &files))
+	if (flat_blocked(&b->flat, bundle->name, &files))
 		return -EEXIST;
 	dirfd = open_generations(b, bundle->name, true);
 	if (dirfd < 0)
 		return dirfd;
-	if (live == 0 ||
-	    !generation_intact(dirfd, live, &files, bundle->mode, bundle->group))
+	r = files.stand_in ? 0 : sync_generations(b);
+	if (r < 0)
+		return r;
+	if (!same(dirfd, live, bundle, &files, BUNDLE_SAME))
 		return write_next(b, bundle, &files, dirfd, live);
-	return flat_intact(b, bundle->name, &files) ? 0
-						    : switch_to(b, bundle->name, live);
+	if (flat_intact(&b->flat, bundle->name, &files))
+		return 0;
+	return switch_to(b, bundle->name, live, !files.stand_in);
 }
 
 bool
 bundle_intact(struct bundles *b, const struct bundle *bundle)
 {
+	return bundle_looks(b, bundle, BUNDLE_SAME);
+}
+
+static bool
+compare(struct bundles *b, const struct bundle *bundle, compose_fn *compose,
+    enum bundle_look look)
+{
 	_cleanup_(compose_clear) struct compose files = { 0 };
 	_cleanup_close_ int dirfd = -1;
 	uint64_t live = 0;
 
-	if (prepare(b, bundle, &files, &live) < 0 || live == 0)
+	if (prepare(b, bundle, compose, &files, &live) < 0)
 		return false;
 	dirfd = open_generations(b, bundle->name, false);
-	return dirfd >= 0 &&
-	    generation_intact(dirfd, live, &files, bundle->mode, bundle->group) &&
-	    flat_intact(b, bundle->name, &files);
+	return dirfd >= 0 && same(dirfd, live, bundle, &files, look) &&
+	    flat_intact(&b->flat, bundle->name, &files);
+}
+
+bool
+bundle_looks(struct bundles *b, const struct bundle *bundle, enum bundle_look look)
+{
+	if (look != BUNDLE_SAME)
+		return compare(b, bundle, compose_names, look);
+	/* OpenSSL takes milliseconds for a pair: only where its judgement is needed */
+	return compare(b, bundle, compose_plain, look) ||
+	    compare(b, bundle, compose_files, look);
 }
 
 int
@@ -350,7 +275,7 @@ bundle_remove(struct bundles *b, const char *name)
 	r = read_live(b, name, &live);
 	if (r < 0)
 		return r;
-	r = switch_to(b, name, 0);
+	r = switch_to(b, name, 0, true);
 	if (r < 0)
 		return r;
 	r = file_remove_tree(b->generations, name);
@@ -429,21 +354,22 @@ open_all(struct bundles *b, const char *bundle_dir)
 	if (slash[1] == '\0' || strcmp(slash + 1, FLAT) == 0)
 		return -EINVAL;
 	b->path = strdup(bundle_dir[0] == '/' ? bundle_dir : real);
-	b->base = strdup(slash + 1);
-	if (b->path == NULL || b->base == NULL ||
+	b->flat.base = strdup(slash + 1);
+	if (b->path == NULL || b->flat.base == NULL ||
 	    asprintf(&generations, "%s/" GENERATIONS, real) < 0 ||
 	    asprintf(&flat, "%.*s/" FLAT, (int)(slash - real), real) < 0 ||
-	    asprintf(&to, "../%s/", b->base) < 0)
+	    asprintf(&to, "../%s/", b->flat.base) < 0)
 		return -ENOMEM;
 	for (size_t len = strlen(b->path); b->path[len - 1] == '/';)
 		b->path[--len] = '\0';
 	r = open_dir(generations, &b->generations);
+	b->flat.generations = b->generations;
 	if (r == 0)
-		r = open_dir(flat, &b->flat);
+		r = open_dir(flat, &b->flat.fd);
 	if (r < 0)
 		return r;
 	sweep(b->live, GENERATIONS "/");
-	sweep(b->flat, to);
+	sweep(b->flat.fd, to);
 	return 0;
 }
 
@@ -455,7 +381,8 @@ bundles_open(const char *bundle_dir, struct bundles **ret)
 
 	if (b == NULL)
 		return -ENOMEM;
-	b->live = b->generations = b->flat = -1;
+	b->live = b->generations = b->flat.fd = -1;
+	b->generations_unsynced = b->flat.unsynced = true;
 	r = open_all(b, bundle_dir);
 	if (r < 0)
 		return r;
@@ -470,9 +397,9 @@ bundles_close(struct bundles *b)
 		return NULL;
 	closep(&b->live);
 	closep(&b->generations);
-	closep(&b->flat);
+	closep(&b->flat.fd);
 	free(b->path);
-	free(b->base);
+	free(b->flat.base);
 	free(b);
 	return NULL;
 }

@@ -23,7 +23,9 @@ struct bundle_pair {
 	enum acme_key_type key_type; /* names the files */
 	const char *key_pem;
 	const char *chain_pem; /* leaf first */
-	bool stand_in;         /* a placeholder: its key may be of another type */
+	bool stand_in;         /* a placeholder, just made: its key may be of another
+				  type; it isn't checked, and not fsynced, as it can be
+				  made again */
 };
 
 struct bundle {
@@ -53,6 +55,15 @@ struct bundles *bundles_close(struct bundles *b);
 int bundle_write(struct bundles *b, const struct bundle *bundle);
 /* Are all files there, whole and of the right mode, group and content? */
 bool bundle_intact(struct bundles *b, const struct bundle *bundle);
+
+enum bundle_look {
+	BUNDLE_THERE, /* each is there and not empty; nothing is read */
+	BUNDLE_WHOLE, /* and is PEM to its end: what a placeholder can be asked for */
+	BUNDLE_SAME,  /* and as it has to be */
+};
+/* The same, as closely as is wanted; the pairs need their PEMs for BUNDLE_SAME only. */
+bool bundle_looks(
+    struct bundles *b, const struct bundle *bundle, enum bundle_look look);
 /* Removes the certificate's entry, all generations, and its flat HAProxy names. */
 int bundle_remove(struct bundles *b, const char *name);
 /* bundle_dir/NAME, to be freed. */

@@ -68,6 +68,39 @@ parse_pair(const struct bundle_pair *pair, struct parts *ret)
 	return r < 0 ? r : write_chain(chain, ret);
 }
 
+/* From each BEGIN to its END: what is around them isn't written. */
+static void
+copy_blocks(const char *text, struct buffer *ret_first, struct buffer *ret_rest)
+{
+	static const char begin[] = "-----BEGIN CERTIFICATE-----\n";
+	static const char end[] = "-----END CERTIFICATE-----\n";
+	struct buffer *to = ret_first;
+	const char *stop;
+
+	while ((text = strstr(text, begin)) != NULL &&
+	    (stop = strstr(text, end)) != NULL) {
+		stop += sizeof(end) - 1;
+		buffer_add(to, text, (size_t)(stop - text));
+		text = stop;
+		to = ret_rest;
+	}
+}
+
+static int
+copy_pair(const struct bundle_pair *pair, struct parts *ret)
+{
+	_cleanup_(buffer_free) struct buffer cert = { 0 }, chain = { 0 }, full = { 0 };
+	int r;
+
+	copy_blocks(pair->chain_pem, &cert, &chain);
+	copy_blocks(pair->chain_pem, &full, &full);
+	ret->key = strdup(pair->key_pem);
+	r = ret->key != NULL ? buffer_steal(&cert, &ret->cert, NULL) : -ENOMEM;
+	if (r == 0)
+		r = buffer_steal(&chain, &ret->chain, NULL);
+	return r < 0 ? r : buffer_steal(&full, &ret->fullchain, NULL);
+}
+
 static int
 join(const struct parts *p, char **ret, size_t *ret_len)
 {
@@ -102,6 +135,8 @@ add_text(struct compose *c, const char *stem, const char *kind, const char *text
 {
 	struct compose_file *f = add(c, stem, kind, ".pem");
 
+	if (text == NULL)
+		return 0; /* its name is all that is wanted */
 	f->data = strdup(text);
 	f->len = strlen(text);
 	return f->data == NULL ? -ENOMEM : 0;
@@ -119,25 +154,39 @@ add_parts(struct compose *c, const char *kind, const struct parts *p)
 	return r < 0 ? r : add_text(c, "privkey", kind, p->key);
 }
 
+/* The files of pair i; the place of the bundle that HAProxy reads is handed back. */
 static int
-add_pair(struct compose *c, const struct bundle *bundle, size_t i)
+add_files(struct compose *c, const struct bundle *bundle, size_t i,
+    const struct parts *p, struct compose_file **ret)
 {
-	_cleanup_(clear_parts) struct parts p = { 0 };
 	const char *kind =
 	    acme_key_type_is_rsa(bundle->pairs[i].key_type) ? ".rsa" : ".ecdsa";
-	struct compose_file *f;
-	int r;
+	int r = 0;
 
-	r = parse_pair(&bundle->pairs[i], &p);
-	if (r == 0 && i == 0)
-		r = add_parts(c, "", &p);
+	if (i == 0)
+		r = add_parts(c, "", p);
 	if (r == 0 && bundle->dual)
-		r = add_parts(c, kind, &p);
+		r = add_parts(c, kind, p);
 	if (r < 0)
 		return r;
 	/* HAProxy ignores the suffixed ones where there is one without. */
-	f = add(c, "haproxy.pem", "", bundle->dual ? kind : "");
-	return join(&p, &f->data, &f->len);
+	*ret = add(c, "haproxy.pem", "", bundle->dual ? kind : "");
+	return 0;
+}
+
+typedef int parts_fn(const struct bundle_pair *pair, struct parts *ret);
+
+static int
+add_pair(struct compose *c, const struct bundle *bundle, size_t i, parts_fn *read)
+{
+	_cleanup_(clear_parts) struct parts p = { 0 };
+	struct compose_file *f;
+	int r;
+
+	r = read(&bundle->pairs[i], &p);
+	if (r == 0)
+		r = add_files(c, bundle, i, &p, &f);
+	return r < 0 ? r : join(&p, &f->data, &f->len);
 }
 
 /* One pair, or one RSA and one ECDSA. */
@@ -151,13 +200,49 @@ pairs_fit(const struct bundle *bundle)
 	    acme_key_type_is_rsa(bundle->pairs[1].key_type);
 }
 
-int
-compose_files(const struct bundle *bundle, struct compose *ret)
+static bool
+is_stand_in(const struct bundle *bundle)
+{
+	for (size_t i = 0; i < bundle->pair_count; i++)
+		if (!bundle->pairs[i].stand_in)
+			return false;
+	return true;
+}
+
+static int
+compose(const struct bundle *bundle, parts_fn *read, struct compose *ret)
 {
 	int r = pairs_fit(bundle) ? 0 : -EINVAL;
 
+	ret->stand_in = is_stand_in(bundle);
 	for (size_t i = 0; i < bundle->pair_count && r == 0; i++)
-		r = add_pair(ret, bundle, i);
+		r = add_pair(ret, bundle, i, read);
+	return r;
+}
+
+int
+compose_files(const struct bundle *bundle, struct compose *ret)
+{
+	/* what we have just made ourselves needn't be read */
+	return compose(bundle, is_stand_in(bundle) ? copy_pair : parse_pair, ret);
+}
+
+int
+compose_plain(const struct bundle *bundle, struct compose *ret)
+{
+	return compose(bundle, copy_pair, ret);
+}
+
+int
+compose_names(const struct bundle *bundle, struct compose *ret)
+{
+	const struct parts none = { 0 };
+	struct compose_file *f;
+	int r = pairs_fit(bundle) ? 0 : -EINVAL;
+
+	ret->stand_in = is_stand_in(bundle);
+	for (size_t i = 0; i < bundle->pair_count && r == 0; i++)
+		r = add_files(ret, bundle, i, &none, &f);
 	return r;
 }
 
@@ -168,6 +253,12 @@ compose_find(const struct compose *c, const char *name)
 		if (strcmp(c->files[i].name, name) == 0)
 			return &c->files[i];
 	return NULL;
+}
+
+bool
+compose_may_be_empty(const struct compose_file *f)
+{
+	return strncmp(f->name, "chain.", 6) == 0;
 }
 
 void

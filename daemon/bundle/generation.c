@@ -2,7 +2,8 @@
  * generation.c - writes, checks and removes generations.
  *
  * A generation is made under a temporary name and gets its number by a rename when it
- * is whole: what has a number is complete, also after a power cut.
+ * is whole: what has a number is complete, also after a power cut. Of a placeholder
+ * that holds until the power cut only: waiting for the disk costs more than all else.
  */
 #include "bundle/generation.h"
 
@@ -19,6 +20,7 @@
 
 #define UNFINISHED  ".new"
 #define NUMBER_SIZE 24
+#define PEM_MAX     (256 * 1024)
 
 static const char *
 number_text(uint64_t number, char ret[NUMBER_SIZE])
@@ -95,14 +97,16 @@ fill(int fd, const struct compose *files, mode_t mode, gid_t group)
 {
 	for (size_t i = 0; i < files->count; i++) {
 		const struct compose_file *f = &files->files[i];
-		int r = file_create(fd, f->name, f->data, f->len, mode, group);
+		int r = files->stand_in
+		    ? file_create_quick(fd, f->name, f->data, f->len, mode, group)
+		    : file_create(fd, f->name, f->data, f->len, mode, group);
 
 		if (r < 0)
 			return r;
 	}
 	if (group != (gid_t)-1 && fchown(fd, (uid_t)-1, group) < 0)
 		return -errno;
-	if (fchmod(fd, dir_mode(mode)) < 0 || fsync(fd) < 0)
+	if (fchmod(fd, dir_mode(mode)) < 0 || (!files->stand_in && fsync(fd) < 0))
 		return -errno;
 	return 0;
 }
@@ -141,7 +145,7 @@ generation_write(int dirfd, const struct compose *files, mode_t mode, gid_t grou
 		file_remove_tree(dirfd, UNFINISHED);
 		return r;
 	}
-	r = file_sync_dir(dirfd, ".");
+	r = files->stand_in ? 0 : file_sync_dir(dirfd, ".");
 	if (r < 0) {
 		file_remove_tree(dirfd, name);
 		return r;
@@ -151,24 +155,65 @@ generation_write(int dirfd, const struct compose *files, mode_t mode, gid_t grou
 }
 
 static bool
-attributes_fit(int fd, mode_t mode, gid_t group)
+attributes_fit(const struct stat *st, mode_t mode, gid_t group)
 {
-	struct stat st;
-
-	return fstat(fd, &st) == 0 && (st.st_mode & 07777) == mode &&
-	    (group == (gid_t)-1 || st.st_gid == group);
+	return (st->st_mode & 07777) == mode &&
+	    (group == (gid_t)-1 || st->st_gid == group);
 }
 
 static bool
-file_intact(int dirfd, const struct compose_file *f, mode_t mode, gid_t group)
+dir_fits(int fd, mode_t mode, gid_t group)
 {
-	_cleanup_close_ int fd = -1;
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && attributes_fit(&st, dir_mode(mode), group);
+}
+
+static bool
+file_there(int dirfd, const struct compose_file *f, mode_t mode, gid_t group)
+{
+	struct stat st;
+
+	return fstatat(dirfd, f->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISREG(st.st_mode) && attributes_fit(&st, mode, group) &&
+	    (st.st_size > 0 || compose_may_be_empty(f));
+}
+
+/* What fsync would have prevented: nothing in it, or zeros instead of its end. */
+static bool
+is_pem(const char *data, size_t len)
+{
+	static const char begin[] = "-----BEGIN ", end[] = "-----\n";
+	const size_t ends = sizeof(begin) - 1 + sizeof(end) - 1;
+
+	return len > ends && strlen(data) == len &&
+	    memcmp(data, begin, sizeof(begin) - 1) == 0 &&
+	    strcmp(data + len - (sizeof(end) - 1), end) == 0;
+}
+
+static bool
+file_whole(int dirfd, const struct compose_file *f, mode_t mode, gid_t group)
+{
+	char *data = NULL;
+	size_t len = 0;
+	bool whole;
+
+	if (!file_there(dirfd, f, mode, group) ||
+	    file_read(dirfd, f->name, PEM_MAX, &data, &len) < 0)
+		return false;
+	whole = len == 0 || is_pem(data, len);
+	acme_wipe_free(data, len);
+	return whole;
+}
+
+static bool
+file_same(int dirfd, const struct compose_file *f, mode_t mode, gid_t group)
+{
 	char *data = NULL;
 	size_t len = 0;
 	bool same;
 
-	fd = openat(dirfd, f->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0 || !attributes_fit(fd, mode, group) ||
+	if (!file_there(dirfd, f, mode, group) ||
 	    file_read(dirfd, f->name, f->len, &data, &len) < 0)
 		return false;
 	same = len == f->len && memcmp(data, f->data, len) == 0;
@@ -188,18 +233,24 @@ count_entries(int dirfd)
 }
 
 bool
-generation_intact(
-    int dirfd, uint64_t number, const struct compose *files, mode_t mode, gid_t group)
+generation_intact(int dirfd, uint64_t number, const struct compose *files, mode_t mode,
+    gid_t group, enum bundle_look look)
 {
+	static bool (*const looks[])(
+	    int dirfd, const struct compose_file *f, mode_t mode, gid_t group) = {
+		[BUNDLE_THERE] = file_there,
+		[BUNDLE_WHOLE] = file_whole,
+		[BUNDLE_SAME] = file_same,
+	};
 	_cleanup_close_ int fd = -1;
 	char name[NUMBER_SIZE];
 
 	fd = open_dir(dirfd, number_text(number, name));
-	if (fd < 0 || !attributes_fit(fd, dir_mode(mode), group) ||
+	if (fd < 0 || !dir_fits(fd, mode, group) ||
 	    count_entries(fd) != files->count + 2) /* "." and ".." */
 		return false;
 	for (size_t i = 0; i < files->count; i++)
-		if (!file_intact(fd, &files->files[i], mode, group))
+		if (!looks[look](fd, &files->files[i], mode, group))
 			return false;
 	return true;
 }

@@ -15,12 +15,14 @@
 #include "bundle/compose.h"
 
 /* Writes a new one, numbered above `above` and all that are there, fsynced with all
- * that is in it. What an earlier attempt left unfinished is removed. */
+ * that is in it unless it can be made again. What an earlier attempt left unfinished is
+ * removed. */
 int generation_write(int dirfd, const struct compose *files, mode_t mode, gid_t group,
     uint64_t above, uint64_t *ret_number);
-/* Does it have exactly these files, with this content, mode and group? */
-bool generation_intact(
-    int dirfd, uint64_t number, const struct compose *files, mode_t mode, gid_t group);
+/* Does it have exactly these files, with this mode and group and, as far as is looked,
+ * content? */
+bool generation_intact(int dirfd, uint64_t number, const struct compose *files,
+    mode_t mode, gid_t group, enum bundle_look look);
 int generation_remove(int dirfd, uint64_t number);
 /* Removes all but these two. What can't be removed stays until the next time. */
 void generation_prune(int dirfd, uint64_t keep, uint64_t keep_too);

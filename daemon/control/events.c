@@ -336,7 +336,7 @@ events_free(struct events *e)
 {
 	if (e == NULL)
 		return NULL;
-	store_on_commit(e->store, NULL, NULL);
+	store_forget(e->store, e);
 	if (e->wake != NULL)
 		event_free(e->wake);
 	free(e);

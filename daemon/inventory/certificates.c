@@ -275,9 +275,8 @@ certificate_due(struct store *s, int64_t now, int64_t *ret_ids, size_t max)
 int
 certificate_count_due(struct store *s, int64_t now, int64_t *ret)
 {
-	struct statement *q = store_read(s,
-	    "SELECT count(*) FROM certificates WHERE next_at > 0 AND next_at <= ?"
-	    " AND removed_at = 0");
+	struct statement *q = store_read(
+	    s, "SELECT count(*) FROM certificates WHERE next_at > 0 AND next_at <= ?");
 	int r;
 
 	bind_integer(q, now);
@@ -293,8 +292,10 @@ int
 certificate_count(struct store *s, int64_t *ret_all, int64_t *ret_failing)
 {
 	struct statement *q = store_read(s,
-	    "SELECT count(*), count(*) FILTER (WHERE failures > 0 OR parked)"
-	    " FROM certificates WHERE removed_at = 0");
+	    "SELECT (SELECT count(*) FROM certificates)"
+	    " - (SELECT count(*) FROM certificates WHERE removed_at > 0),"
+	    " (SELECT count(*) FROM certificates"
+	    " WHERE (failures > 0 OR parked) AND removed_at = 0)");
 	int r;
 
 	r = statement_step(q);
@@ -310,9 +311,11 @@ int
 certificate_next(struct store *s, int64_t after, int64_t *ret_at, char **ret_name,
     enum renew_reason *ret_reason)
 {
+	/* in this order: the first bound is where the index is entered; from 0 all that
+	 * are due would be passed, each time */
 	struct statement *q = store_read(s,
 	    "SELECT next_at, name, renew_reason FROM certificates"
-	    " WHERE next_at > 0 AND next_at > ? AND removed_at = 0"
+	    " WHERE next_at > ? AND next_at > 0 AND removed_at = 0"
 	    " ORDER BY next_at, id LIMIT 1");
 	int64_t at;
 	int r;
@@ -333,6 +336,44 @@ certificate_next(struct store *s, int64_t after, int64_t *ret_at, char **ret_nam
 		return r;
 	*ret_at = at;
 	return 0;
+}
+
+int
+certificate_unbundled(
+    struct store *s, int64_t after, struct certificate_pick *ret, size_t max)
+{
+	struct statement *q = store_read(s,
+	    "SELECT id, EXISTS (SELECT 1 FROM issued WHERE certificate = c.id"
+	    " AND current = 1) FROM certificates c"
+	    " WHERE bundled IS NULL AND removed_at = 0 AND id > ? ORDER BY id LIMIT ?");
+	int count = 0;
+	int r;
+
+	bind_integer(q, after);
+	bind_integer(q, (int64_t)max);
+	while ((r = statement_step(q)) == 1) {
+		ret[count].id = column_integer(q);
+		ret[count++].issued = column_integer(q) != 0;
+	}
+	return r < 0 ? r : count;
+}
+
+int
+certificate_bundled(struct store *s, int64_t after, int64_t before,
+    struct certificate_pick *ret, size_t max)
+{
+	struct statement *q = store_read(s,
+	    "SELECT id FROM certificates WHERE bundled IS NOT NULL AND removed_at = 0"
+	    " AND placeholder_since < ? AND id > ? ORDER BY id LIMIT ?");
+	int count = 0;
+	int r;
+
+	bind_integer(q, before);
+	bind_integer(q, after);
+	bind_integer(q, (int64_t)max);
+	while ((r = statement_step(q)) == 1)
+		ret[count++] = (struct certificate_pick){ .id = column_integer(q) };
+	return r < 0 ? r : count;
 }
 
 int

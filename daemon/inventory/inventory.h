@@ -118,6 +118,7 @@ int certificate_walk_specs(struct store *s, enum certificate_origin origin,
 /* Ids of those with next_at <= now, most urgent first; returns how many, or negative.
  */
 int certificate_due(struct store *s, int64_t now, int64_t *ret_ids, size_t max);
+/* How many; removed ones that are looked at for the last time count, too. */
 int certificate_count_due(struct store *s, int64_t now, int64_t *ret);
 /* All that aren't removed; those whose last attempt failed, parked ones included. */
 int certificate_count(struct store *s, int64_t *ret_all, int64_t *ret_failing);
@@ -129,6 +130,19 @@ int certificate_next(struct store *s, int64_t after, int64_t *ret_at, char **ret
  * at most limit (0: all). */
 int certificate_walk(struct store *s, const char *after, size_t limit,
     int (*cb)(const struct certificate *c, void *arg), void *arg);
+
+/* The same by id, in batches that cost no more where there are many: ids above `after`;
+ * return how many, or negative. */
+struct certificate_pick {
+	int64_t id;
+	bool issued; /* there is one from a CA; of certificate_unbundled() only */
+};
+/* Those whose files were never written, or couldn't be. */
+int certificate_unbundled(
+    struct store *s, int64_t after, struct certificate_pick *ret, size_t max);
+/* The others, without those that have had their first placeholder since `before`. */
+int certificate_bundled(struct store *s, int64_t after, int64_t before,
+    struct certificate_pick *ret, size_t max);
 
 /* ---- issued certificates ---- */
 

@@ -23,10 +23,12 @@
 #include "scope.h"
 
 #define STATEMENTS_MAX  128
+#define LISTENERS_MAX   4
 #define PARAMETER_FIRST 1
-#define BUSY_MS         1000 /* sqlite3(1) in somebody's hands; the loop waits */
-#define COMMIT_PRIORITY 2    /* after all else of this turn */
-#define QUIET_SECONDS   120  /* without a failure: it works again */
+#define BUSY_MS         1000  /* sqlite3(1) in somebody's hands; the loop waits */
+#define COMMIT_PRIORITY 2     /* after all else of this turn */
+#define LATEST_US       20000 /* whatever else there always is to do */
+#define QUIET_SECONDS   120   /* without a failure: it works again */
 
 struct statement {
 	struct store *store;
@@ -42,10 +44,16 @@ struct waiter {
 	void *arg;
 };
 
+struct listener {
+	void (*cb)(void *arg);
+	void *arg;
+};
+
 struct store {
 	sqlite3 *db;
 	int lock_fd;
 	struct event *commit_event; /* NULL without a loop */
+	struct event *latest_event; /* the same, where that doesn't get its turn */
 	bool in_transaction;
 	int failed; /* a write of this turn failed: it can't be committed */
 	struct waiter *waiters;
@@ -58,8 +66,8 @@ struct store {
 	bool damaged; /* said */
 	void (*failure_cb)(int error, void *arg);
 	void *failure_arg;
-	void (*commit_cb)(void *arg);
-	void *commit_arg;
+	struct listener listeners[LISTENERS_MAX];
+	size_t listener_count;
 	struct statement statements[STATEMENTS_MAX];
 	size_t statement_count;
 };
@@ -139,6 +147,19 @@ tell_success(struct store *s)
 		s->failure_cb(0, s->failure_arg);
 }
 
+/* When this turn is over, or the loop turns without ever having nothing else to do. */
+static void
+commit_later(struct store *s)
+{
+	static const struct timeval latest = { .tv_usec = LATEST_US };
+
+	if (s->commit_event == NULL)
+		return;
+	event_active(s->commit_event, EV_TIMEOUT, 0);
+	if (!evtimer_pending(s->latest_event, NULL))
+		event_add(s->latest_event, &latest);
+}
+
 static int
 begin(struct store *s)
 {
@@ -153,8 +174,7 @@ begin(struct store *s)
 	}
 	s->in_transaction = true;
 	s->failed = 0;
-	if (s->commit_event != NULL)
-		event_active(s->commit_event, EV_TIMEOUT, 0);
+	commit_later(s);
 	return 0;
 }
 
@@ -328,12 +348,14 @@ store_flush(struct store *s)
 	bool wrote = s->in_transaction;
 	int r = commit(s);
 
+	if (s->latest_event != NULL)
+		event_del(s->latest_event);
 	if (r < 0)
 		tell_failure(s, r);
 	if (r == 0 && wrote)
 		tell_success(s);
-	if (r == 0 && wrote && s->commit_cb != NULL)
-		s->commit_cb(s->commit_arg);
+	for (size_t i = 0; r == 0 && wrote && i < s->listener_count; i++)
+		s->listeners[i].cb(s->listeners[i].arg);
 	/* those who come while these run wait for the next commit */
 	s->running = s->waiters;
 	s->running_count = s->waiter_count;
@@ -367,8 +389,9 @@ store_on_failure(struct store *s, void (*cb)(int error, void *arg), void *arg)
 void
 store_on_commit(struct store *s, void (*cb)(void *arg), void *arg)
 {
-	s->commit_cb = cb;
-	s->commit_arg = arg;
+	if (s->listener_count == LISTENERS_MAX)
+		abort(); /* a bug: modules are fewer */
+	s->listeners[s->listener_count++] = (struct listener){ cb, arg };
 }
 
 static void
@@ -384,6 +407,9 @@ store_forget(struct store *s, void *arg)
 {
 	forget_in(s->waiters, s->waiter_count, arg);
 	forget_in(s->running, s->running_count, arg);
+	for (size_t i = s->listener_count; i-- > 0;)
+		if (s->listeners[i].arg == arg)
+			s->listeners[i] = s->listeners[--s->listener_count];
 }
 
 static void
@@ -407,8 +433,7 @@ store_after_commit(struct store *s, store_committed_cb *cb, void *arg)
 		s->waiter_size = size;
 	}
 	s->waiters[s->waiter_count++] = (struct waiter){ cb, arg };
-	if (s->commit_event != NULL)
-		event_active(s->commit_event, EV_TIMEOUT, 0);
+	commit_later(s);
 	return 0;
 }
 
@@ -563,9 +588,11 @@ store_open(
 	s->lock_fd = -1;
 	if (base != NULL) {
 		s->commit_event = event_new(base, -1, 0, commit_cb, s);
-		if (s->commit_event == NULL)
+		s->latest_event = evtimer_new(base, commit_cb, s);
+		if (s->commit_event == NULL || s->latest_event == NULL)
 			return -ENOMEM;
 		event_priority_set(s->commit_event, COMMIT_PRIORITY);
+		event_priority_set(s->latest_event, 0);
 	}
 	r = lock(s, state_dir, &why);
 	if (r == 0)
@@ -595,6 +622,8 @@ store_close(struct store *s)
 	sqlite3_close(s->db);
 	if (s->commit_event != NULL)
 		event_free(s->commit_event);
+	if (s->latest_event != NULL)
+		event_free(s->latest_event);
 	if (s->lock_fd >= 0)
 		close(s->lock_fd);
 	free(s->waiters);

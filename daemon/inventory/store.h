@@ -32,7 +32,7 @@ void store_forget(struct store *s, void *arg);
 /* Called whenever a commit failed and what was written since the last is gone; and,
  * with 0, when they have worked again for a while. NULL: not any more. */
 void store_on_failure(struct store *s, void (*cb)(int error, void *arg), void *arg);
-/* Called after each commit that has written something. NULL: not any more. */
+/* Called after each commit that has written something, until store_forget(). */
 void store_on_commit(struct store *s, void (*cb)(void *arg), void *arg);
 /* Commits now, and runs the callbacks. */
 int store_flush(struct store *s);

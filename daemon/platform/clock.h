@@ -14,7 +14,8 @@
 int64_t clock_now(void);
 /* Milliseconds of a clock that never jumps back, and goes on while suspended. */
 int64_t clock_monotonic_ms(void);
-/* Microseconds of CLOCK_MONOTONIC, for sd_notify(3) only: tests don't move it. */
+/* Microseconds of CLOCK_MONOTONIC, for sd_notify(3), and for how long something has
+ * taken: tests don't move it. */
 uint64_t clock_monotonic_us(void);
 /* A uniformly distributed number from 0 to below limit (1 or more). */
 uint64_t clock_random(uint64_t limit);

@@ -127,7 +127,7 @@ write_all(int fd, const char *data, size_t len)
 }
 
 static int
-fill(int fd, const void *data, size_t len, mode_t mode, gid_t gid)
+fill(int fd, const void *data, size_t len, mode_t mode, gid_t gid, bool sync)
 {
 	int r;
 
@@ -138,14 +138,14 @@ fill(int fd, const void *data, size_t len, mode_t mode, gid_t gid)
 	if (fchmod(fd, mode) < 0)
 		return -errno;
 	r = write_all(fd, data, len);
-	if (r < 0)
+	if (r < 0 || !sync)
 		return r;
 	return fsync(fd) < 0 ? -errno : 0;
 }
 
-int
-file_create(
-    int dirfd, const char *path, const void *data, size_t len, mode_t mode, gid_t gid)
+static int
+create(int dirfd, const char *path, const void *data, size_t len, mode_t mode,
+    gid_t gid, bool sync)
 {
 	_cleanup_close_ int fd = -1;
 	int r;
@@ -154,10 +154,24 @@ file_create(
 	    mode & 0600);
 	if (fd < 0)
 		return -errno;
-	r = fill(fd, data, len, mode, gid);
+	r = fill(fd, data, len, mode, gid, sync);
 	if (r < 0)
 		unlinkat(dirfd, path, 0);
 	return r;
+}
+
+int
+file_create(
+    int dirfd, const char *path, const void *data, size_t len, mode_t mode, gid_t gid)
+{
+	return create(dirfd, path, data, len, mode, gid, true);
+}
+
+int
+file_create_quick(
+    int dirfd, const char *path, const void *data, size_t len, mode_t mode, gid_t gid)
+{
+	return create(dirfd, path, data, len, mode, gid, false);
 }
 
 /* ".NAME.XXXXXX" beside path, so that a rename stays in one file system. */
@@ -196,7 +210,6 @@ sync_parent(int dirfd, const char *path)
 	return file_sync_dir(dirfd, dir);
 }
 
-/* The last two steps of each replacement. */
 static int
 move_in(int dirfd, const char *temp, const char *path)
 {
@@ -206,7 +219,7 @@ move_in(int dirfd, const char *temp, const char *path)
 		unlinkat(dirfd, temp, 0);
 		return r;
 	}
-	return sync_parent(dirfd, path);
+	return 0;
 }
 
 int
@@ -222,11 +235,21 @@ file_replace(
 			return r;
 		r = file_create(dirfd, temp, data, len, mode, gid);
 	}
-	return r < 0 ? r : move_in(dirfd, temp, path);
+	if (r == 0)
+		r = move_in(dirfd, temp, path);
+	return r < 0 ? r : sync_parent(dirfd, path);
 }
 
 int
 file_link(int dirfd, const char *path, const char *to)
+{
+	int r = file_link_quick(dirfd, path, to);
+
+	return r < 0 ? r : sync_parent(dirfd, path);
+}
+
+int
+file_link_quick(int dirfd, const char *path, const char *to)
 {
 	char temp[PATH_MAX];
 	struct stat st;

@@ -24,6 +24,11 @@ int file_replace(
 /* A symbolic link in place of whatever link is there, by one rename; directory fsynced.
  */
 int file_link(int dirfd, const char *path, const char *to);
+/* The same two without any fsync, for what can be made again: after a power cut it may
+ * be missing or empty. */
+int file_create_quick(
+    int dirfd, const char *path, const void *data, size_t len, mode_t mode, gid_t gid);
+int file_link_quick(int dirfd, const char *path, const char *to);
 /* mkdir -p; those made get this mode. */
 int file_make_dirs(const char *path, mode_t mode);
 /* Removes a directory and all in it. No error where it isn't there. */

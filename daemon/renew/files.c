@@ -38,13 +38,10 @@ clear(struct contents *c)
 static int
 add_pair(struct contents *c, const struct issued *i)
 {
-	_cleanup_(acme_key_freep) struct acme_key *key = NULL;
 	size_t n = c->bundle.pair_count;
 	int r;
 
-	r = acme_key_from_der(i->key.data, i->key.len, &key);
-	if (r == 0)
-		r = acme_key_to_pem(key, &c->keys[n]);
+	r = key_pem_of_der(i->key.data, i->key.len, &c->keys[n]);
 	if (r < 0)
 		return r;
 	c->pairs[n] = (struct bundle_pair){
@@ -79,8 +76,7 @@ add_placeholder(struct contents *c, const struct certificate_spec *spec)
 }
 
 static int
-fill(struct contents *c, const struct certificate_spec *spec, const struct issued *rows,
-    size_t count)
+begin(struct contents *c, const struct certificate_spec *spec)
 {
 	int r = 0;
 
@@ -91,13 +87,39 @@ fill(struct contents *c, const struct certificate_spec *spec, const struct issue
 	c->bundle.group = (gid_t)-1;
 	if (spec->bundle_group != NULL)
 		r = group_find(spec->bundle_group, &c->bundle.group);
-	if (r < 0)
-		return -ESRCH;
+	return r < 0 ? -ESRCH : 0;
+}
+
+static int
+fill(struct contents *c, const struct certificate_spec *spec, const struct issued *rows,
+    size_t count)
+{
+	int r = begin(c, spec);
+
 	for (size_t k = 0; k < spec->key_count && r == 0; k++) {
 		const struct issued *i = due_find(rows, count, spec->keys[k]);
 
 		if (i != NULL)
 			r = add_pair(c, i);
+	}
+	return r;
+}
+
+/* What is to be there, without keys and certificates. */
+static int
+outline(struct contents *c, const struct certificate_spec *spec,
+    const struct issued *rows, size_t count)
+{
+	int r = begin(c, spec);
+
+	for (size_t k = 0; k < spec->key_count && r == 0; k++) {
+		const struct issued *i = due_find(rows, count, spec->keys[k]);
+
+		if (count == 0 || i != NULL)
+			c->pairs[c->bundle.pair_count++] =
+			    (struct bundle_pair){ .key_type = i != NULL ? i->key_type
+									: spec->keys[k],
+				    .stand_in = i == NULL };
 	}
 	return r;
 }
@@ -137,26 +159,30 @@ files_write(struct bundles *bundles, const struct certificate_spec *spec,
 }
 
 static bool
-placeholder_there(struct bundles *bundles, const char *name)
+looks(struct bundles *bundles, const struct certificate_spec *spec,
+    const struct issued *rows, size_t count, enum bundle_look look)
 {
-	_cleanup_free_ char *dir = bundle_path(bundles, name);
-	_cleanup_(buffer_free) struct buffer path = { 0 };
+	_cleanup_(clear) struct contents c = { 0 };
+	int r = look == BUNDLE_SAME ? fill(&c, spec, rows, count)
+				    : outline(&c, spec, rows, count);
 
-	if (dir == NULL)
+	if (r < 0)
 		return false;
-	buffer_printf(&path, "%s/privkey.pem", dir);
-	return !path.failed && access(path.data, F_OK) == 0;
+	/* of no kind that is wanted: what is served stays */
+	return c.bundle.pair_count == 0 || bundle_looks(bundles, &c.bundle, look);
 }
 
 bool
 files_intact(struct bundles *bundles, const struct certificate_spec *spec,
     const struct issued *rows, size_t count)
 {
-	_cleanup_(clear) struct contents c = { 0 };
+	return looks(
+	    bundles, spec, rows, count, count > 0 ? BUNDLE_SAME : BUNDLE_WHOLE);
+}
 
-	if (fill(&c, spec, rows, count) < 0)
-		return false;
-	if (c.bundle.pair_count == 0)
-		return count > 0 || placeholder_there(bundles, spec->name);
-	return bundle_intact(bundles, &c.bundle);
+bool
+files_there(struct bundles *bundles, const struct certificate_spec *spec,
+    const struct issued *rows, size_t count)
+{
+	return looks(bundles, spec, rows, count, BUNDLE_THERE);
 }

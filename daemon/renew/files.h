@@ -1,7 +1,7 @@
 /*
  * files.h - a certificate's bundle as the inventory has it, handed to bundle/.
  *
- * Used by job.c after an issue, and by renewal.c at start.
+ * Used by job.c after an issue, and by repair.c for all.
  */
 #ifndef FILES_H
 #define FILES_H
@@ -21,8 +21,11 @@ int files_write(struct bundles *bundles, const struct certificate_spec *spec,
 #define FILES_EXPLAIN_SIZE 320
 const char *files_explain(
     const struct certificate_spec *spec, int r, char *buffer, size_t size);
-/* Are the files there as they should be? Of a placeholder: are they there? */
+/* Are the files as they should be? Of a placeholder: whole, whatever is in it. */
 bool files_intact(struct bundles *bundles, const struct certificate_spec *spec,
+    const struct issued *rows, size_t count);
+/* The same at a glance, without reading any: is one missing or empty? */
+bool files_there(struct bundles *bundles, const struct certificate_spec *spec,
     const struct issued *rows, size_t count);
 
 #endif

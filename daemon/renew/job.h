@@ -13,6 +13,7 @@
 struct ca;
 struct deactivator;
 struct job;
+struct repair;
 struct revoker;
 struct said;
 
@@ -21,8 +22,9 @@ struct renewals {
 	const struct config *config; /* lent */
 	struct bundles *bundles;     /* lent */
 	bool started;                /* stored challenges are published */
-	unsigned generation;         /* of the configuration */
-	struct ca **cas;             /* one for each of the configuration's in use */
+	struct repair *repair;
+	unsigned generation; /* of the configuration */
+	struct ca **cas;     /* one for each of the configuration's in use */
 	size_t ca_count;
 	TAILQ_HEAD(job_list, job) jobs;
 	size_t ordering;       /* jobs that are at a CA */
@@ -101,6 +103,9 @@ struct job *renewals_job(const struct renewals *r, int64_t certificate);
 struct ca *renewals_ca(const struct renewals *r, const char *name);
 /* The inventory can't be written: nothing is begun for a while. Said once. */
 void renewals_stall(struct renewals *r, int error);
+/* One that was removed, or whose text can't be read any more, as after its CA left the
+ * file. */
+void renewals_unloadable(struct renewals *r, int64_t certificate, int error);
 /* The job is over and gone: there is room. */
 void renewals_ended(struct renewals *r);
 

@@ -14,17 +14,17 @@
 #include "platform/log.h"
 #include "renew/ca.h"
 #include "renew/deactivate.h"
-#include "renew/due.h"
-#include "renew/files.h"
 #include "renew/job.h"
 #include "renew/order.h"
 #include "renew/removal.h"
+#include "renew/repair.h"
 #include "renew/revoker.h"
 #include "renew/said.h"
 #include "schedule/schedule.h"
 
 #define STALL_SECONDS      60
 #define UNREADABLE_SECONDS 3600
+#define SOME_US            20000
 
 DEFINE_CLEANUP(struct renewals, renewals_free)
 
@@ -105,6 +105,8 @@ renewals_new(const struct renewal_means *means, struct renewals **ret)
 		e = revoker_new(r, &r->revoker);
 	if (e == 0)
 		e = deactivator_new(r, &r->deactivator);
+	if (e == 0)
+		e = repair_new(r, &r->repair);
 	if (e < 0)
 		return e;
 	deploy_on_idle(means->deploy, idle_cb, r);
@@ -136,6 +138,7 @@ renewals_free(struct renewals *r)
 		TAILQ_REMOVE(&r->jobs, j, entry);
 		job_free(j);
 	}
+	repair_free(r->repair);
 	free_cas(r->cas, r->ca_count);
 	said_free(r->said);
 	free(r);
@@ -163,10 +166,8 @@ unreadable(struct renewals *r, struct certificate *c)
 							: "it cannot be read");
 }
 
-/* One that was removed, or whose text can't be read any more, as after its CA left the
- * file. */
-static void
-cannot_load(struct renewals *r, int64_t certificate, int error)
+void
+renewals_unloadable(struct renewals *r, int64_t certificate, int error)
 {
 	_cleanup_(certificate_freep) struct certificate *c = NULL;
 
@@ -203,7 +204,7 @@ renewals_due(struct renewals *r, int64_t certificate)
 		return true;
 	e = job_load(r, certificate, &loaded);
 	if (e < 0) {
-		cannot_load(r, certificate, e);
+		renewals_unloadable(r, certificate, e);
 		return true;
 	}
 	if (job_wants_order(loaded) && r->ordering >= r->config->renewd.max_orders)
@@ -311,127 +312,19 @@ publish_cb(const struct order_row *row, void *arg)
 	return 0;
 }
 
-struct repair {
-	struct renewals *renewals;
-	int64_t *ids;
-	size_t count;
-	size_t size;
-};
-
-static int
-collect_cb(const struct certificate *c, void *arg)
-{
-	struct repair *repair = arg;
-
-	if (repair->count == repair->size) {
-		size_t size = repair->size * 2 + 64;
-		int64_t *grown = reallocarray(repair->ids, size, sizeof(*grown));
-
-		if (grown == NULL)
-			return -ENOMEM;
-		repair->ids = grown;
-		repair->size = size;
-	}
-	repair->ids[repair->count++] = c->id;
-	return 0;
-}
-
-static void
-rewrite(struct renewals *r, struct job *j)
-{
-	struct certificate *c = j->row;
-	struct log_fields f = { .certificate = c->name };
-	int e;
-
-	e = files_write(r->bundles, j->spec, j->issued, j->issued_count);
-	if (e < 0) { /* its job tries again, and says so */
-		free(c->bundled);
-		c->bundled = NULL;
-		return;
-	}
-	f.event = c->bundled != NULL ? LOG_EVENT_FILES_REPAIRED : LOG_EVENT_PLACEHOLDER;
-	if (c->bundled != NULL)
-		log_line(LOG_WARNING, &f,
-		    "its files were missing or damaged, and are written again");
-	else if (j->issued_count == 0)
-		log_line(LOG_INFO, &f, "placeholder written");
-	free(c->bundled);
-	c->bundled = due_bundle(j->spec, j->issued, j->issued_count);
-	if (j->issued_count == 0 && c->placeholder_since == 0)
-		c->placeholder_since = clock_now();
-}
-
-static bool
-needs_files(const struct renewals *r, const struct job *j)
-{
-	_cleanup_free_ char *wanted = due_bundle(j->spec, j->issued, j->issued_count);
-
-	if (wanted == NULL || *wanted == '\0')
-		return false;
-	return j->row->bundled == NULL || strcmp(wanted, j->row->bundled) != 0 ||
-	    !files_intact(r->bundles, j->spec, j->issued, j->issued_count);
-}
-
-/* One that is never looked at, though nothing says so any more; or that was parked for
- * what its CA's section or [defaults] said, which may be another now. */
-static bool
-revive(struct job *j)
-{
-	struct certificate *c = j->row;
-
-	if (c->paused || !j->spec->enabled)
-		return false;
-	if (c->parked &&
-	    (due_error_is(c, "stage", "account") || due_error_is(c, "stage", "key")))
-		c->parked = false;
-	if (due_error_is(c, "stage", "configuration")) {
-		c->next_attempt = 0;
-		return true;
-	}
-	return c->next_at == 0 && !c->parked;
-}
-
-/* Files, and whether the configuration asks for something else than there is:
- * [defaults] may have changed. */
-static void
-repair_one(struct renewals *r, int64_t certificate)
-{
-	_cleanup_(job_freep) struct job *j = NULL;
-	int64_t now = clock_now();
-	bool revived;
-	bool files;
-
-	int e;
-
-	e = job_load(r, certificate, &j);
-	if (e == -EBADMSG)
-		cannot_load(r, certificate, e);
-	if (e < 0)
-		return;
-	files = needs_files(r, j);
-	if (files && !deploy_reloading(r->means.deploy))
-		rewrite(r, j); /* else its job does it, when the server has read them */
-	revived = revive(j);
-	if (files || revived || job_wants_order(j) || job_wants_deploy(j)) {
-		j->row->next_at = now;
-		(void)certificate_save(r->means.store, j->row);
-	}
-}
-
 int
 renewals_repair(struct renewals *r)
 {
-	struct repair repair = { .renewals = r };
+	/* before it is ready, and when it was told of new [defaults] */
+	static const struct repair_slice at_start = { 800000, 250000 };
+	static const struct repair_slice later = { 20000, 20000 };
 	int e = 0;
 
 	if (!r->started) /* later each token has an owner */
 		e = order_walk(r->means.store, publish_cb, &r->means);
-	r->started = true;
 	if (e == 0)
-		e = certificate_walk(r->means.store, NULL, 0, collect_cb, &repair);
-	for (size_t i = 0; i < repair.count && e == 0; i++)
-		repair_one(r, repair.ids[i]);
-	free(repair.ids);
+		repair_begin(r->repair, r->started ? &later : &at_start);
+	r->started = true;
 	return e;
 }
 
@@ -442,9 +335,29 @@ renewals_repair_one(struct renewals *r, const char *name)
 	int e;
 
 	e = certificate_get(r->means.store, name, &c);
-	if (e == 0 && renewals_job(r, c->id) == NULL)
-		repair_one(r, c->id);
+	if (e == 0)
+		repair_one(r->repair, c->id);
 	return e;
+}
+
+void
+renewals_repair_some(struct renewals *r, char *const *names, size_t count)
+{
+	const uint64_t end = clock_monotonic_us() + SOME_US;
+
+	for (size_t i = 0; i < count; i++) {
+		if (clock_monotonic_us() > end) {
+			(void)renewals_repair(r);
+			return;
+		}
+		(void)renewals_repair_one(r, names[i]);
+	}
+}
+
+bool
+renewals_repairing(const struct renewals *r, size_t *ret_done, size_t *ret_all)
+{
+	return repair_progress(r->repair, ret_done, ret_all);
 }
 
 /* ---- status ---- */

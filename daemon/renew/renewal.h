@@ -43,11 +43,19 @@ struct renewals *renewals_free(struct renewals *r);
 int renewals_configure(
     struct renewals *r, const struct config *config, struct bundles *bundles);
 /* At start, before anything is served: publishes the challenges of orders in flight,
- * and writes again what is missing or damaged among the bundles, placeholders too. */
+ * and begins to write again what is missing or damaged among the bundles, placeholders
+ * too; later, to look at all for what [defaults] say now. Of few certificates all is
+ * done when this returns; of very many only what fits into a limited time (0.8 s at
+ * start, of which 0.25 s may go to looking at what is whole; else 20 ms), the most
+ * urgent first, and the rest in short slices on the loop. */
 int renewals_repair(struct renewals *r);
+/* Is that under way? How many were looked at, of how many? */
+bool renewals_repairing(const struct renewals *r, size_t *ret_done, size_t *ret_all);
 /* The same for one that is new or changed: its placeholder doesn't wait for its turn.
  */
 int renewals_repair_one(struct renewals *r, const char *name);
+/* And for these, with the same limits as for all. */
+void renewals_repair_some(struct renewals *r, char *const *names, size_t count);
 
 /* The scheduler's certificate that is due. False: no room now, ask again later. */
 bool renewals_due(struct renewals *r, int64_t certificate);

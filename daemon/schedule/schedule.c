@@ -18,6 +18,8 @@
 #define TICK_SECONDS 60
 #define BATCH        64
 #define BATCH_MAX    65536
+#define TURN_US      5000 /* others want the loop, too */
+#define PAUSE_US     1000
 
 struct schedule {
 	struct event_base *base;
@@ -26,6 +28,7 @@ struct schedule {
 	schedule_due_cb *due_cb;
 	void *arg;
 	int64_t last_tick;
+	bool poked;
 	bool failing; /* said once */
 	int64_t *ids;
 };
@@ -56,14 +59,20 @@ read_due(struct schedule *s, int64_t now, size_t limit)
 static void
 hand_over(struct schedule *s, int64_t now)
 {
+	const uint64_t end = clock_monotonic_us() + TURN_US;
 	size_t limit = BATCH;
 	int count;
 
 	do {
 		count = read_due(s, now, limit);
-		for (int i = 0; i < count; i++)
+		for (int i = 0; i < count; i++) {
 			if (!s->due_cb(s->ids[i], s->arg))
 				return;
+			if (clock_monotonic_us() > end) {
+				schedule_poke(s);
+				return;
+			}
+		}
 		limit *= 2;
 	} while (count > 0 && (size_t)count == limit / 2 && limit <= BATCH_MAX);
 }
@@ -89,6 +98,7 @@ tick_cb(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	s->last_tick = now;
+	s->poked = false;
 	sleep_until_next(s, now); /* before: a poke on the way must win */
 	hand_over(s, now);
 }
@@ -133,10 +143,14 @@ schedule_start(struct schedule *s, schedule_due_cb *due_cb, void *arg)
 void
 schedule_poke(struct schedule *s)
 {
-	static const struct timeval now = { 0 };
+	/* not at once: where jobs end as fast as they begin, what has to be committed
+	 * and all that is of lower priority would never get a turn */
+	static const struct timeval pause = { .tv_usec = PAUSE_US };
 
-	if (s->due_cb != NULL)
-		event_add(s->timer, &now);
+	if (s->due_cb == NULL || s->poked)
+		return;
+	s->poked = true;
+	event_add(s->timer, &pause);
 }
 
 int64_t

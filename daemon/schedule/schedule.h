@@ -20,7 +20,7 @@ typedef bool schedule_due_cb(int64_t certificate, void *arg);
 int schedule_new(struct event_base *base, struct store *store, struct schedule **ret);
 struct schedule *schedule_free(struct schedule *s);
 void schedule_start(struct schedule *s, schedule_due_cb *due_cb, void *arg);
-/* Something has changed: look again, in this or the next turn of the loop. */
+/* Something has changed: look again, in a millisecond. */
 void schedule_poke(struct schedule *s);
 /* When it last looked, seconds since 1970: the daemon is well while this is under two
  * minutes ago. */

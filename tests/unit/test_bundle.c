@@ -1009,7 +1009,112 @@ START_TEST(placeholders_stand_for_any_type)
 }
 END_TEST
 
-SUITE("bundle", placeholders_stand_for_any_type, single_layout, dual_layout,
+static void
+fill_file(const char *path, char with, off_t from)
+{
+	_cleanup_close_ int fd = openat(at, path, O_WRONLY | O_CLOEXEC);
+	struct stat st;
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	for (off_t i = from; i < st.st_size; i++)
+		ck_assert_int_eq(pwrite(fd, &with, 1, i), 1);
+}
+
+static void
+cut_file(const char *path, off_t to)
+{
+	_cleanup_close_ int fd = openat(at, path, O_WRONLY | O_CLOEXEC);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(ftruncate(fd, to), 0);
+}
+
+static void
+empty_certificate(void)
+{
+	cut_file("live/example.net/cert.pem", 0);
+}
+
+static void
+zero_bundle(void)
+{
+	fill_file("live/example.net/haproxy.pem", '\0', 0);
+}
+
+static void
+zero_end_of_key(void)
+{
+	fill_file("live/example.net/privkey.pem", '\0', 100);
+}
+
+static void
+cut_fullchain(void)
+{
+	cut_file("live/example.net/fullchain.pem", 300);
+}
+
+/* What a power cut may leave of files that weren't fsynced. The first of these are seen
+ * without reading any. */
+START_TEST(a_torn_placeholder_is_seen)
+{
+	static void (*const damages[])(void) = { empty_certificate, remove_file,
+		open_key, remove_link, remove_generations, remove_flat_link,
+		key_becomes_link, zero_bundle, zero_end_of_key, cut_fullchain };
+	const size_t at_a_glance = 7;
+	_cleanup_(free_pair) struct bundle_pair pair = make_pair(false, 1);
+	struct bundle_pair outline = { .key_type = pair.key_type, .stand_in = true };
+	struct bundle b, look;
+
+	enter();
+	pair.stand_in = true;
+	b = single(&pair);
+	look = single(&outline);
+	for (size_t i = 0; i < ELEMENTS(damages); i++) {
+		ck_assert_int_eq(bundle_write(bundles, &b), 0);
+		ck_assert(bundle_looks(bundles, &look, BUNDLE_THERE));
+		ck_assert(bundle_looks(bundles, &look, BUNDLE_WHOLE));
+		damages[i]();
+		ck_assert_msg(
+		    bundle_looks(bundles, &look, BUNDLE_THERE) == (i >= at_a_glance),
+		    "damage %zu at a glance", i);
+		ck_assert_msg(!bundle_looks(bundles, &look, BUNDLE_WHOLE),
+		    "damage %zu not seen", i);
+	}
+	leave();
+}
+END_TEST
+
+/* As CAs send them: with lines between the certificates, or ended as on Windows. */
+START_TEST(texts_that_are_written_differently_are_the_same)
+{
+	_cleanup_(free_pair) struct bundle_pair pair = make_pair(false, 1);
+	_cleanup_free_ char *chain = NULL;
+	struct bundle_pair other = pair;
+	struct bundle b = single(&pair);
+	size_t len = 0;
+
+	enter();
+	ck_assert_int_eq(bundle_write(bundles, &b), 0);
+	chain = calloc(2, strlen(pair.chain_pem) + 1);
+	ck_assert_ptr_nonnull(chain);
+	for (const char *s = pair.chain_pem; *s != '\0'; s++) {
+		if (*s == '\n')
+			chain[len++] = '\r';
+		chain[len++] = *s;
+	}
+	chain[len] = '\0';
+	other.chain_pem = chain;
+	b = single(&other);
+	ck_assert(bundle_intact(bundles, &b));
+	change_byte();
+	ck_assert(!bundle_intact(bundles, &b));
+	leave();
+}
+END_TEST
+
+SUITE("bundle", placeholders_stand_for_any_type, a_torn_placeholder_is_seen,
+    texts_that_are_written_differently_are_the_same, single_layout, dual_layout,
     dual_with_one_issued, kinds_change_without_dangling, one_generation_before_is_kept,
     modes_and_group, readers_see_whole_sets, leftovers_are_cleaned_up,
     damage_is_found_and_repaired, bad_input_touches_nothing, longest_name_fits,

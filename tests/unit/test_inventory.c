@@ -429,11 +429,12 @@ count_commit_cb(void *arg)
 START_TEST(commits_are_told)
 {
 	struct certificate *c = NULL;
-	unsigned count = 0;
+	unsigned count = 0, other = 0;
 	struct store *s;
 
 	make_dir();
 	s = open_store(NULL);
+	store_on_commit(s, count_commit_cb, &other);
 	store_on_commit(s, count_commit_cb, &count);
 	ck_assert_int_eq(store_flush(s), 0);
 	ck_assert_uint_eq(count, 0); /* nothing was written */
@@ -445,10 +446,11 @@ START_TEST(commits_are_told)
 	ck_assert_uint_eq(count, 1);
 	ck_assert_int_eq(certificate_get(s, "b", &c), -ENOENT);
 	store_roll_back(s); /* nothing to give up */
-	store_on_commit(s, NULL, NULL);
+	store_forget(s, &count);
 	add_certificate(s, "c", 1);
 	ck_assert_int_eq(store_flush(s), 0);
 	ck_assert_uint_eq(count, 1);
+	ck_assert_uint_eq(other, 2);
 	store_close(s);
 	file_remove_tree(AT_FDCWD, dir);
 }
@@ -494,6 +496,42 @@ START_TEST(commits_are_shared)
 	event_base_dispatch(loop);
 	ck_assert_uint_eq(committed_count, 1);
 	ck_assert_int_eq(committed[0], 0);
+	store_close(s);
+	event_base_free(loop);
+	file_remove_tree(AT_FDCWD, dir);
+}
+END_TEST
+
+static struct event *busy;
+
+static void
+busy_cb(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct timeval now = { 0 };
+
+	(void)fd, (void)what, (void)arg;
+	if (committed_count == 0)
+		event_add(busy, &now);
+}
+
+/* Something of higher priority always wants the loop: a commit doesn't wait for ever.
+ */
+START_TEST(commits_come_on_a_busy_loop)
+{
+	struct store *s;
+
+	make_dir();
+	committed_count = 0;
+	loop = event_base_new();
+	ck_assert_int_eq(event_base_priority_init(loop, 3), 0);
+	s = open_store(loop);
+	busy = evtimer_new(loop, busy_cb, NULL);
+	busy_cb(-1, 0, NULL);
+	add_certificate(s, "a", 1);
+	ck_assert_int_eq(store_after_commit(s, committed_cb, committed), 0);
+	event_base_dispatch(loop); /* for ever, where it does */
+	ck_assert_uint_eq(committed_count, 1);
+	event_free(busy);
 	store_close(s);
 	event_base_free(loop);
 	file_remove_tree(AT_FDCWD, dir);
@@ -597,6 +635,50 @@ START_TEST(damage_is_damage)
 }
 END_TEST
 
+static void
+save_bundled(struct store *s, const char *name, const char *bundled, int64_t since)
+{
+	_cleanup_(certificate_freep) struct certificate *c = NULL;
+
+	ck_assert_int_eq(certificate_get(s, name, &c), 0);
+	c->bundled = strdup(bundled);
+	c->placeholder_since = since;
+	ck_assert_int_eq(certificate_save(s, c), 0);
+}
+
+START_TEST(files_are_looked_for_in_batches)
+{
+	struct certificate_pick picks[3];
+	struct issued row;
+	struct store *s;
+	int64_t ids[5];
+
+	make_dir();
+	s = open_store(NULL);
+	for (size_t i = 0; i < ELEMENTS(ids); i++)
+		ids[i] = add_certificate(s, (const char[]){ (char)('a' + i), 0 }, 1);
+	row = a_row(ids[1], ACME_KEY_ECDSA_P256, "01");
+	ck_assert_int_eq(issued_insert(s, &row), 0);
+	ck_assert_int_eq(certificate_unbundled(s, 0, picks, 3), 3);
+	ck_assert_int_eq(picks[0].id, ids[0]);
+	ck_assert(!picks[0].issued && picks[1].issued && !picks[2].issued);
+	save_bundled(s, "d", "placeholder", 100);
+	ck_assert_int_eq(certificate_unbundled(s, ids[2], picks, 3), 1);
+	ck_assert_int_eq(picks[0].id, ids[4]);
+	ck_assert_int_eq(certificate_set_removed(s, ids[4], 1), 0);
+	ck_assert_int_eq(certificate_unbundled(s, ids[2], picks, 3), 0);
+	save_bundled(s, "b", "1", 0);
+	ck_assert_int_eq(certificate_bundled(s, 0, 101, picks, 3), 2);
+	ck_assert_int_eq(picks[0].id, ids[1]);
+	ck_assert_int_eq(picks[1].id, ids[3]);
+	ck_assert_int_eq(certificate_bundled(s, 0, 100, picks, 3), 1);
+	ck_assert_int_eq(certificate_bundled(s, ids[1], 101, picks, 1), 1);
+	ck_assert_int_eq(picks[0].id, ids[3]);
+	store_close(s);
+	file_remove_tree(AT_FDCWD, dir);
+}
+END_TEST
+
 static const struct {
 	int error;
 	const char *sentence;
@@ -616,9 +698,43 @@ START_TEST(errors_have_sentences)
 }
 END_TEST
 
-SUITE("inventory", files_are_private, opens_once, refuses_the_future,
-    refuses_what_is_no_database, certificates_keep_all_fields, due_is_in_order,
-    one_current_for_each_kind_of_key, orders_keep_their_key,
-    accounts_by_ca_directory_and_key, deployments_and_removal, history_is_in_order,
-    history_is_forgotten_with_its_certificate, commits_are_told, commits_are_shared,
-    a_failed_commit_loses_the_turn, damage_is_damage, errors_have_sentences)
+static void
+expect_counts(struct store *s, int64_t all, int64_t failing)
+{
+	int64_t has_all, has_failing;
+
+	ck_assert_int_eq(certificate_count(s, &has_all, &has_failing), 0);
+	ck_assert_int_eq(has_all, all);
+	ck_assert_int_eq(has_failing, failing);
+}
+
+START_TEST(removed_ones_are_not_counted)
+{
+	_cleanup_(certificate_freep) struct certificate *c = NULL;
+	struct store *s;
+	int64_t id;
+
+	make_dir();
+	s = open_store(NULL);
+	expect_counts(s, 0, 0);
+	id = add_certificate(s, "a", 1);
+	add_certificate(s, "b", 1);
+	expect_counts(s, 2, 0);
+	ck_assert_int_eq(certificate_get(s, "a", &c), 0);
+	c->failures = 2;
+	ck_assert_int_eq(certificate_save(s, c), 0);
+	expect_counts(s, 2, 1);
+	ck_assert_int_eq(certificate_set_removed(s, id, 1), 0);
+	expect_counts(s, 1, 0);
+	store_close(s);
+	file_remove_tree(AT_FDCWD, dir);
+}
+END_TEST
+
+SUITE("inventory", files_are_looked_for_in_batches, removed_ones_are_not_counted,
+    files_are_private, opens_once, refuses_the_future, refuses_what_is_no_database,
+    certificates_keep_all_fields, due_is_in_order, one_current_for_each_kind_of_key,
+    orders_keep_their_key, accounts_by_ca_directory_and_key, deployments_and_removal,
+    history_is_in_order, history_is_forgotten_with_its_certificate, commits_are_told,
+    commits_are_shared, commits_come_on_a_busy_loop, a_failed_commit_loses_the_turn,
+    damage_is_damage, errors_have_sentences)

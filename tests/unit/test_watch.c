@@ -170,6 +170,37 @@ START_TEST(status_is_said_when_it_changes)
 }
 END_TEST
 
+START_TEST(status_follows_commits_once_a_second)
+{
+	struct fixture f = { 0 };
+	const char *all, *last;
+	int64_t id;
+
+	setup(&f);
+	unsetenv("WATCHDOG_USEC");
+	ck_assert_int_eq(watch_new(&f.means, &f.watch), 0);
+	watch_start(f.watch);
+	loop(&f, 50);
+	ck_assert_ptr_nonnull(strstr(heard(&f), "STATUS=0 certificates"));
+	for (int i = 0; i < 3; i++) {
+		const char name[] = { (char)('a' + i), '\0' };
+
+		ck_assert_int_eq(certificate_insert(f.means.store, name, ORIGIN_CONFIG,
+				     "", NOW + 60, &id),
+		    0);
+		loop(&f, 50);
+	}
+	loop(&f, 990); /* to the end of that second */
+	all = heard(&f);
+	last = strstr(all,
+	    "STATUS=3 certificates, 0 failing; 0 at work, 0 waiting; next a at "
+	    "2026-11-23T05:01:00Z\n");
+	ck_assert_ptr_nonnull(last);
+	ck_assert_ptr_null(strstr(all, "STATUS=1"));
+	teardown(&f);
+}
+END_TEST
+
 START_TEST(nobody_to_be_told)
 {
 	struct fixture f = { 0 };
@@ -201,4 +232,5 @@ START_TEST(reload_says_its_time)
 END_TEST
 
 SUITE("watch", watchdog_is_fed_while_the_scheduler_ticks,
-    status_is_said_when_it_changes, nobody_to_be_told, reload_says_its_time)
+    status_is_said_when_it_changes, status_follows_commits_once_a_second,
+    nobody_to_be_told, reload_says_its_time)
