@@ -63,6 +63,8 @@ sim_ca_use(struct sim_ca *shared)
 int64_t
 sim_ca_life(size_t name)
 {
+	if (ca != NULL && ca->life != 0)
+		return ca->life;
 	if (name % 20 == 0)
 		return 6 * DAY;
 	return name % 2 == 0 ? 45 * DAY : 90 * DAY;
@@ -120,7 +122,7 @@ static void
 order(struct https_request *q, size_t name, int status)
 {
 	const struct sim_name *n = &ca->names[name];
-	const char *state = !n->open ? "valid"
+	const char *state = !n->open                   ? "valid"
 	    : n->authorized_until > virtual_time_now() ? "ready"
 						       : "pending";
 
@@ -130,8 +132,8 @@ order(struct https_request *q, size_t name, int status)
 	    "\"finalize\":\"" HOST "/finalize/%zu/%u\"",
 	    state, name, n->order, name, n->order);
 	if (!n->open)
-		buffer_printf(
-		    &q->body, ",\"certificate\":\"" HOST "/cert/%zu/%u\"", name, n->order);
+		buffer_printf(&q->body, ",\"certificate\":\"" HOST "/cert/%zu/%u\"",
+		    name, n->order);
 	buffer_puts(&q->body, "}");
 }
 
@@ -175,8 +177,8 @@ take_token(void)
 
 	ca->tokens += (double)(now - ca->tokens_at) / 36;
 	ca->tokens_at = now;
-	if (ca->tokens > 300)
-		ca->tokens = 300;
+	if (ca->tokens > SIM_BURST)
+		ca->tokens = SIM_BURST;
 	if (ca->tokens < 1)
 		return false;
 	ca->tokens--;
@@ -208,10 +210,12 @@ new_order(struct https_request *q, const struct acme_message *message)
 		    n->issues[0] + 7 * DAY - virtual_time_now());
 		return;
 	}
-	ca->twice += n->open;
+	ca->twice += n->open && !n->unheard;
 	n->order++;
 	n->open = true;
-	snprintf(q->location, sizeof(q->location), HOST "/order/%zu/%u", name, n->order);
+	n->unheard = true;
+	snprintf(
+	    q->location, sizeof(q->location), HOST "/order/%zu/%u", name, n->order);
 	q->reply.location = q->location;
 	order(q, name, 201);
 }
@@ -289,6 +293,13 @@ sign(struct sim_name *n, size_t name, X509_REQ *request)
 	X509_free(cert);
 }
 
+/* Was the CA away when it expired, or only just back? */
+static bool
+in_outage(int64_t at)
+{
+	return sim_ca_down(ca, at) || sim_ca_down(ca, at - DAY);
+}
+
 static void
 note_issue(struct sim_name *n, size_t name)
 {
@@ -298,7 +309,7 @@ note_issue(struct sim_name *n, size_t name)
 	ca->issued++;
 	if (hour < SIM_HOURS_MAX)
 		ca->by_hour[hour]++;
-	if (n->not_after != 0 && n->not_after < now) {
+	if (n->not_after != 0 && n->not_after < now && !in_outage(n->not_after)) {
 		ca->gaps++;
 		if (now - n->not_after > ca->gap_worst)
 			ca->gap_worst = now - n->not_after;
@@ -352,7 +363,8 @@ show_order(struct https_request *q, size_t name)
 /* ---- requests ---- */
 
 static bool
-about_name(struct https_request *q, const char *path, const struct acme_message *message)
+about_name(
+    struct https_request *q, const char *path, const struct acme_message *message)
 {
 	static const struct {
 		const char *what;
@@ -370,6 +382,7 @@ about_name(struct https_request *q, const char *path, const struct acme_message 
 	if (sscanf(path, "/%15[a-z]/%zu/%u", what, &name, &number) != 3 ||
 	    name >= ca->name_count || number != ca->names[name].order)
 		return false;
+	ca->names[name].unheard = false;
 	if (strcmp(what, "finalize") == 0) {
 		finalize(q, name, message);
 		return true;

@@ -105,7 +105,8 @@ time(time_t *ret)
 int
 epoll_wait(int fd, struct epoll_event *events, int max, int timeout)
 {
-	int n = (int)syscall(SYS_epoll_wait, fd, events, max, now_us != NULL ? 0 : timeout);
+	int n =
+	    (int)syscall(SYS_epoll_wait, fd, events, max, now_us != NULL ? 0 : timeout);
 
 	if (now_us == NULL || n != 0)
 		return n;

@@ -8,30 +8,14 @@
  * Exit status 0: no certificate ever expired, and no limit was passed. -k keeps the
  * folder, whose log shows what the daemon said.
  */
-#include <fcntl.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "config/config.h"
-#include "daemon.h"
+#include "life.h"
 #include "sim_ca.h"
-#include "virtual_time.h"
-
-#define DAY    INT64_C(86400)
-#define BEGAN  INT64_C(1800000000) /* some day in 2027 */
-#define SECOND INT64_C(1000000)
-
-struct world {
-	int64_t us;
-	struct sim_ca ca; /* last: it goes on behind its end */
-};
 
 struct plan {
 	size_t certificates;
@@ -39,50 +23,48 @@ struct plan {
 	uint64_t seed;
 	int64_t kill_days;
 	bool keep;
+	struct sim_outage outages[SIM_OUTAGES_MAX];
+	size_t outage_count;
 	char dir[64];
 };
-
-static void
-fail(const char *what)
-{
-	perror(what);
-	exit(EXIT_FAILURE);
-}
 
 /* ---- setting up ---- */
 
 static void
-read_outage(struct sim_ca *ca, const char *text)
+read_outage(struct plan *plan, const char *text)
 {
 	long long first;
 	long long days;
 
 	if (sscanf(text, "%lld:%lld", &first, &days) != 2 ||
-	    ca->outage_count == SIM_OUTAGES_MAX) {
+	    plan->outage_count == SIM_OUTAGES_MAX) {
 		fprintf(stderr, "year: outages are FIRST-DAY:DAYS\n");
 		exit(64);
 	}
-	ca->outages[ca->outage_count++] =
-	    (struct sim_outage){ BEGAN + first * DAY, BEGAN + (first + days) * DAY };
+	plan->outages[plan->outage_count++] =
+	    (struct sim_outage){ LIFE_BEGAN + first * LIFE_DAY,
+		    LIFE_BEGAN + (first + days) * LIFE_DAY };
 }
 
 static struct plan
-read_arguments(int argc, char **argv, struct sim_ca *outages)
+read_arguments(int argc, char **argv)
 {
-	struct plan plan = { .certificates = 500, .days = 120, .seed = 1, .kill_days = 5 };
+	struct plan plan = {
+		.certificates = 500, .days = 120, .seed = 1, .kill_days = 5
+	};
 	int option;
 
 	while ((option = getopt(argc, argv, "n:d:s:r:o:k")) != -1) {
 		if (option == 'n')
 			plan.certificates = strtoul(optarg, NULL, 10);
 		else if (option == 'd')
-			plan.days = atoll(optarg);
+			plan.days = strtoll(optarg, NULL, 10);
 		else if (option == 's')
 			plan.seed = strtoull(optarg, NULL, 10);
 		else if (option == 'r')
-			plan.kill_days = atoll(optarg);
+			plan.kill_days = strtoll(optarg, NULL, 10);
 		else if (option == 'o')
-			read_outage(outages, optarg);
+			read_outage(&plan, optarg);
 		else if (option == 'k')
 			plan.keep = true;
 		else
@@ -91,125 +73,29 @@ read_arguments(int argc, char **argv, struct sim_ca *outages)
 	return plan;
 }
 
-static struct world *
-make_world(const struct plan *plan, const struct sim_ca *outages)
-{
-	size_t size = sizeof(struct world) + sim_ca_size(plan->certificates);
-	struct world *w =
-	    mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	if (w == MAP_FAILED)
-		fail("mmap");
-	w->us = BEGAN * SECOND;
-	w->ca.name_count = plan->certificates;
-	w->ca.began = BEGAN;
-	w->ca.tokens = 300;
-	w->ca.tokens_at = BEGAN;
-	w->ca.outage_count = outages->outage_count;
-	memcpy(w->ca.outages, outages->outages, sizeof(w->ca.outages));
-	return w;
-}
-
-/* Nobody asks there, but renewd orders nothing where it can't listen. */
-static unsigned
-free_port(void)
-{
-	struct sockaddr_in a = { .sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t len = sizeof(a);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0 || bind(fd, (struct sockaddr *)&a, len) < 0 ||
-	    getsockname(fd, (struct sockaddr *)&a, &len) < 0)
-		fail("bind");
-	close(fd);
-	return ntohs(a.sin_port);
-}
-
-static void
-write_config(const struct plan *plan)
-{
-	char path[128];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/renewd.conf", plan->dir);
-	f = fopen(path, "w");
-	if (f == NULL)
-		fail(path);
-	fprintf(f,
-	    "[renewd]\nstate_dir = %s/state\nbundle_dir = %s/live\nlog_level = info\n"
-	    "[control]\nsocket = %s/control.sock\n"
-	    "[http-01]\nlisten = 127.0.0.1:%u\n"
-	    "[ca sim]\ndirectory = https://ca.sim/directory\naccept_terms = yes\n"
-	    "[defaults]\nca = sim\nplaceholder = no\n",
-	    plan->dir, plan->dir, plan->dir, free_port());
-	for (size_t i = 0; i < plan->certificates; i++)
-		fprintf(f, "[certificate " SIM_NAME_FORMAT "]\n", i);
-	fclose(f);
-}
-
-/* ---- one life ---- */
-
-static void
-redirect_log(const struct plan *plan)
-{
-	char path[128];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/log", plan->dir);
-	fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
-	if (fd < 0 || dup2(fd, STDERR_FILENO) < 0)
-		fail(path);
-	close(fd);
-}
-
-static void
-live(const struct plan *plan, struct world *w, unsigned number, int64_t until)
-{
-	struct config_errors errors = { 0 };
-	struct config *config;
-	char path[128];
-
-	redirect_log(plan);
-	virtual_chance_seed(plan->seed * 1000003 + number);
-	virtual_time_use(&w->us);
-	virtual_time_die_at(until);
-	sim_ca_use(&w->ca);
-	snprintf(path, sizeof(path), "%s/renewd.conf", plan->dir);
-	if (config_load(path, &config, &errors) < 0) {
-		config_errors_print(&errors, stderr);
-		_exit(EXIT_FAILURE);
-	}
-	_exit(daemon_run(config) < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
-}
-
 /* Lives until the time comes; then the next one begins. */
 static unsigned
 run(const struct plan *plan, struct world *w)
 {
-	int64_t end = (BEGAN + plan->days * DAY) * SECOND;
+	int64_t end = (LIFE_BEGAN + plan->days * LIFE_DAY) * LIFE_SECOND;
+	uint64_t longest = (uint64_t)(2 * plan->kill_days * LIFE_DAY * LIFE_SECOND);
 	unsigned lives = 0;
 	uint64_t chance = plan->seed;
 
 	while (w->us < end) {
 		int64_t until = end;
-		int status = 0;
-		pid_t pid;
+		int status;
 
 		chance = chance * UINT64_C(6364136223846793005) + 1442695040888963407;
-		if (plan->kill_days > 0)
-			until = w->us +
-			    (int64_t)((chance >> 20) %
-				(uint64_t)(2 * plan->kill_days * DAY * SECOND));
+		if (longest > 0)
+			until = w->us + (int64_t)((chance >> 8) % longest);
 		if (until > end)
 			until = end;
-		pid = fork();
-		if (pid < 0)
-			fail("fork");
-		if (pid == 0)
-			live(plan, w, lives, until);
-		if (waitpid(pid, &status, 0) != pid || status != 0) {
-			fprintf(stderr, "year: a life ended with status %#x; see %s/log\n",
+		status =
+		    life_run(w, plan->dir, plan->seed * 1000003 + lives, until, NULL);
+		if (status != 0) {
+			fprintf(stderr,
+			    "year: a life ended with status %#x; see %s/log\n",
 			    (unsigned)status, plan->dir);
 			exit(EXIT_FAILURE);
 		}
@@ -243,7 +129,7 @@ count_without(const struct world *w)
 	size_t without = 0;
 
 	for (size_t i = 0; i < w->ca.name_count; i++)
-		if (w->ca.names[i].not_after < w->us / SECOND)
+		if (w->ca.names[i].not_after < w->us / LIFE_SECOND)
 			without++;
 	return without;
 }
@@ -256,7 +142,7 @@ normal_hour(const struct sim_ca *ca, size_t hour)
 	int64_t at = ca->began + (int64_t)hour * 3600;
 
 	for (size_t i = 0; i < ca->outage_count; i++)
-		if (at >= ca->outages[i].from && at < ca->outages[i].to + 2 * DAY)
+		if (at >= ca->outages[i].from && at < ca->outages[i].to + 2 * LIFE_DAY)
 			return false;
 	return true;
 }
@@ -291,16 +177,18 @@ report(const struct plan *plan, const struct world *w, unsigned lives)
 	struct rusage usage;
 
 	getrusage(RUSAGE_CHILDREN, &usage);
-	printf("certificates             %zu, %lld days, seed %llu\n", plan->certificates,
-	    (long long)plan->days, (unsigned long long)plan->seed);
+	printf("certificates             %zu, %lld days, seed %llu\n",
+	    plan->certificates, (long long)plan->days, (unsigned long long)plan->seed);
 	printf("lives of the daemon      %u\n", lives);
 	printf("issued                   %llu in %llu orders, %llu requests\n",
 	    (unsigned long long)ca->issued, (unsigned long long)ca->orders,
 	    (unsigned long long)ca->requests);
-	printf("requests to a dead CA    %llu\n", (unsigned long long)ca->requests_down);
+	printf(
+	    "requests to a dead CA    %llu\n", (unsigned long long)ca->requests_down);
 	print_load(plan, ca);
 	printf("log lines                %zu\n", count_log(plan));
-	printf("CPU                      %.1f s, %.2f ms a certificate, %ld MB at most\n",
+	printf(
+	    "CPU                      %.1f s, %.2f ms a certificate, %ld MB at most\n",
 	    (double)usage.ru_utime.tv_sec + (double)usage.ru_stime.tv_sec,
 	    ((double)usage.ru_utime.tv_sec + (double)usage.ru_stime.tv_sec) * 1000 /
 		(double)(ca->issued > 0 ? ca->issued : 1),
@@ -314,38 +202,22 @@ report(const struct plan *plan, const struct world *w, unsigned lives)
 	return ca->limited == 0 && ca->gaps == 0 && without == 0;
 }
 
-static void
-remove_dir(const struct plan *plan)
-{
-	pid_t pid;
-
-	if (plan->keep) {
-		printf("kept                     %s\n", plan->dir);
-		return;
-	}
-	fflush(stdout);
-	pid = fork();
-	if (pid == 0)
-		execlp("rm", "rm", "-rf", plan->dir, (char *)NULL);
-	waitpid(pid, NULL, 0);
-}
-
 int
 main(int argc, char **argv)
 {
-	struct sim_ca outages = { 0 };
-	struct plan plan = read_arguments(argc, argv, &outages);
-	struct world *w = make_world(&plan, &outages);
-	const char *tmp = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+	struct plan plan = read_arguments(argc, argv);
+	struct world *w = world_new(plan.certificates);
 	unsigned lives;
 	bool good;
 
-	snprintf(plan.dir, sizeof(plan.dir), "%s/renewd-year-XXXXXX", tmp);
-	if (mkdtemp(plan.dir) == NULL)
-		fail(plan.dir);
-	write_config(&plan);
+	w->ca.outage_count = plan.outage_count;
+	memcpy(w->ca.outages, plan.outages, sizeof(plan.outages));
+	life_folder(w, "info", plan.dir);
 	lives = run(&plan, w);
 	good = report(&plan, w, lives);
-	remove_dir(&plan);
+	if (plan.keep)
+		printf("kept                     %s\n", plan.dir);
+	else
+		life_remove(plan.dir);
 	return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }
