@@ -1,0 +1,492 @@
+/*
+ * sim_ca.c - platform/https.h with a CA at its other end.
+ *
+ * A request is answered when it is sent, and the answer delivered a moment later. The
+ * CA validates and issues at once. Paths are /new-nonce /new-acct /new-order, and
+ * /order /authz /chall /finalize /cert with "/NAME-NUMBER/ORDER-NUMBER".
+ */
+#include "sim_ca.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base64url.h"
+#include "buffer.h"
+#include "json.h"
+#include "platform/clock.h"
+#include "platform/https.h"
+#include "scope.h"
+#include "virtual_time.h"
+
+#define HOST       "https://ca.sim"
+#define DAY        INT64_C(86400)
+#define LATENCY_MS 50
+
+struct https {
+	struct event_base *base;
+};
+
+struct https_request {
+	struct event *timer;
+	struct acme_reply reply;
+	struct buffer body;
+	char location[128];
+	char nonce[32];
+	char retry_after[24];
+	https_done_cb *done_cb;
+	void *arg;
+};
+
+static struct sim_ca *ca;
+static EVP_PKEY *issuer_key;
+
+size_t
+sim_ca_size(size_t names)
+{
+	return sizeof(struct sim_ca) + names * sizeof(struct sim_name);
+}
+
+void
+sim_ca_use(struct sim_ca *shared)
+{
+	ca = shared;
+}
+
+/* A twentieth live 6 days, half of them 45, the others 90. */
+int64_t
+sim_ca_life(size_t name)
+{
+	if (ca != NULL && ca->life != 0)
+		return ca->life;
+	if (name % 20 == 0)
+		return 6 * DAY;
+	return name % 2 == 0 ? 45 * DAY : 90 * DAY;
+}
+
+bool
+sim_ca_down(const struct sim_ca *c, int64_t now)
+{
+	for (size_t i = 0; i < c->outage_count; i++)
+		if (now >= c->outages[i].from && now < c->outages[i].to)
+			return true;
+	return false;
+}
+
+/* ---- answers ---- */
+
+static void
+problem(struct https_request *q, int status, const char *type, const char *detail)
+{
+	q->reply.status = status;
+	buffer_printf(&q->body,
+	    "{\"type\":\"urn:ietf:params:acme:error:%s\",\"detail\":\"%s\"}", type,
+	    detail);
+}
+
+static void
+limit(struct https_request *q, const char *detail, int64_t seconds)
+{
+	ca->limited++;
+	ca->forbidden_until = virtual_time_now() + seconds;
+	snprintf(q->retry_after, sizeof(q->retry_after), "%lld", (long long)seconds);
+	q->reply.retry_after = q->retry_after;
+	problem(q, 429, "rateLimited", detail);
+}
+
+static void
+directory(struct https_request *q)
+{
+	q->reply.status = 200;
+	buffer_puts(&q->body,
+	    "{\"newNonce\":\"" HOST "/new-nonce\",\"newAccount\":\"" HOST
+	    "/new-acct\",\"newOrder\":\"" HOST "/new-order\"}");
+}
+
+static void
+account(struct https_request *q)
+{
+	q->reply.status = 201;
+	snprintf(q->location, sizeof(q->location), HOST "/acct/1");
+	q->reply.location = q->location;
+	buffer_puts(&q->body, "{\"status\":\"valid\"}");
+}
+
+static void
+order(struct https_request *q, size_t name, int status)
+{
+	const struct sim_name *n = &ca->names[name];
+	const char *state = !n->open                   ? "valid"
+	    : n->authorized_until > virtual_time_now() ? "ready"
+						       : "pending";
+
+	q->reply.status = status;
+	buffer_printf(&q->body,
+	    "{\"status\":\"%s\",\"authorizations\":[\"" HOST "/authz/%zu/%u\"],"
+	    "\"finalize\":\"" HOST "/finalize/%zu/%u\"",
+	    state, name, n->order, name, n->order);
+	if (!n->open)
+		buffer_printf(&q->body, ",\"certificate\":\"" HOST "/cert/%zu/%u\"",
+		    name, n->order);
+	buffer_puts(&q->body, "}");
+}
+
+static bool
+read_name(const char *text, size_t *ret)
+{
+	size_t name;
+	char again[64];
+
+	if (text == NULL || sscanf(text, SIM_NAME_FORMAT, &name) != 1)
+		return false;
+	snprintf(again, sizeof(again), SIM_NAME_FORMAT, name);
+	*ret = name;
+	return name < ca->name_count && strcmp(again, text) == 0;
+}
+
+/* What a JWS carries; its signature is taken on trust. */
+static struct json *
+read_payload(const struct acme_message *message)
+{
+	_cleanup_free_ unsigned char *text = NULL;
+	struct json *jws = NULL;
+	struct json *payload = NULL;
+	const char *encoded;
+	size_t len;
+
+	if (json_parse(message->body, message->body_len, &json_limits_acme, &jws) < 0)
+		return NULL;
+	encoded = json_string(json_get(jws, "payload"));
+	if (encoded != NULL &&
+	    base64url_decode(encoded, strlen(encoded), &text, &len) == 0)
+		(void)json_parse((char *)text, len, &json_limits_acme, &payload);
+	json_free(jws);
+	return payload;
+}
+
+static bool
+take_token(void)
+{
+	int64_t now = virtual_time_now();
+
+	ca->tokens += (double)(now - ca->tokens_at) / 36;
+	ca->tokens_at = now;
+	if (ca->tokens > SIM_BURST)
+		ca->tokens = SIM_BURST;
+	if (ca->tokens < 1)
+		return false;
+	ca->tokens--;
+	return true;
+}
+
+static void
+new_order(struct https_request *q, const struct acme_message *message)
+{
+	struct json *payload = read_payload(message);
+	const struct json *first = json_at(json_get(payload, "identifiers"), 0);
+	struct sim_name *n;
+	size_t name;
+	bool known = read_name(json_string(json_get(first, "value")), &name);
+
+	json_free(payload);
+	ca->orders++;
+	if (!known) {
+		problem(q, 400, "rejectedIdentifier", "not one of ours");
+		return;
+	}
+	n = &ca->names[name];
+	if (!take_token()) {
+		limit(q, "too many new orders (300) in the last 3h0m0s", 600);
+		return;
+	}
+	if (n->issues[0] > virtual_time_now() - 7 * DAY) {
+		limit(q, "too many certificates (5) for this exact set of identifiers",
+		    n->issues[0] + 7 * DAY - virtual_time_now());
+		return;
+	}
+	ca->twice += n->open && !n->unheard;
+	n->order++;
+	n->open = true;
+	n->unheard = true;
+	snprintf(
+	    q->location, sizeof(q->location), HOST "/order/%zu/%u", name, n->order);
+	q->reply.location = q->location;
+	order(q, name, 201);
+}
+
+static void
+authorization(struct https_request *q, size_t name)
+{
+	const struct sim_name *n = &ca->names[name];
+	const char *state =
+	    n->authorized_until > virtual_time_now() ? "valid" : "pending";
+
+	q->reply.status = 200;
+	buffer_printf(&q->body,
+	    "{\"status\":\"%s\",\"identifier\":{\"type\":\"dns\",\"value\":\"" SIM_NAME_FORMAT
+	    "\"},\"challenges\":[{\"type\":\"http-01\",\"status\":\"%s\","
+	    "\"url\":\"" HOST "/chall/%zu/%u\",\"token\":\"token-%zu-%u\"}]}",
+	    state, name, state, name, n->order, name, n->order);
+}
+
+static void
+challenge(struct https_request *q, size_t name)
+{
+	struct sim_name *n = &ca->names[name];
+
+	n->authorized_until = virtual_time_now() + 7 * 3600;
+	q->reply.status = 200;
+	buffer_printf(&q->body,
+	    "{\"type\":\"http-01\",\"status\":\"valid\",\"url\":\"" HOST
+	    "/chall/%zu/%u\",\"token\":\"token-%zu-%u\"}",
+	    name, n->order, name, n->order);
+}
+
+/* ---- certificates ---- */
+
+static void
+add_name(X509 *cert, size_t name)
+{
+	char value[64];
+	X509V3_CTX ctx;
+	X509_EXTENSION *extension;
+
+	snprintf(value, sizeof(value), "DNS:" SIM_NAME_FORMAT, name);
+	X509V3_set_ctx_nodb(&ctx);
+	X509V3_set_ctx(&ctx, cert, cert, NULL, NULL, 0);
+	extension = X509V3_EXT_conf_nid(NULL, &ctx, NID_subject_alt_name, value);
+	X509_add_ext(cert, extension, -1);
+	X509_EXTENSION_free(extension);
+}
+
+static void
+sign(struct sim_name *n, size_t name, X509_REQ *request)
+{
+	int64_t now = virtual_time_now();
+	X509 *cert = X509_new();
+	BIO *out = BIO_new(BIO_s_mem());
+	int len;
+
+	if (issuer_key == NULL)
+		issuer_key = EVP_EC_gen("P-256");
+	X509_set_version(cert, 2);
+	ASN1_INTEGER_set_uint64(
+	    X509_get_serialNumber(cert), ((uint64_t)name << 32) | n->order);
+	ASN1_TIME_set(X509_getm_notBefore(cert), now);
+	ASN1_TIME_set(X509_getm_notAfter(cert), now + sim_ca_life(name));
+	X509_NAME_add_entry_by_txt(X509_get_issuer_name(cert), "CN", MBSTRING_ASC,
+	    (const unsigned char *)"sim", -1, -1, 0);
+	X509_set_pubkey(cert, X509_REQ_get0_pubkey(request));
+	add_name(cert, name);
+	X509_sign(cert, issuer_key, EVP_sha256());
+	PEM_write_bio_X509(out, cert);
+	len = BIO_read(out, n->pem, sizeof(n->pem) - 1);
+	assert(len > 0 && len < (int)sizeof(n->pem) - 1);
+	n->pem[len] = '\0';
+	BIO_free(out);
+	X509_free(cert);
+}
+
+/* Was the CA away when it expired, or only just back? */
+static bool
+in_outage(int64_t at)
+{
+	return sim_ca_down(ca, at) || sim_ca_down(ca, at - DAY);
+}
+
+static void
+note_issue(struct sim_name *n, size_t name)
+{
+	int64_t now = virtual_time_now();
+	size_t hour = (size_t)((now - ca->began) / 3600);
+
+	ca->issued++;
+	if (hour < SIM_HOURS_MAX)
+		ca->by_hour[hour]++;
+	if (n->not_after != 0 && n->not_after < now && !in_outage(n->not_after)) {
+		ca->gaps++;
+		if (now - n->not_after > ca->gap_worst)
+			ca->gap_worst = now - n->not_after;
+	}
+	memmove(n->issues, n->issues + 1, sizeof(n->issues) - sizeof(n->issues[0]));
+	n->issues[SIM_ISSUES_KEPT - 1] = now;
+	n->not_after = now + sim_ca_life(name);
+}
+
+static void
+finalize(struct https_request *q, size_t name, const struct acme_message *message)
+{
+	struct sim_name *n = &ca->names[name];
+	struct json *payload = read_payload(message);
+	const char *text = json_string(json_get(payload, "csr"));
+	_cleanup_free_ unsigned char *der = NULL;
+	const unsigned char *at;
+	X509_REQ *request;
+	size_t len = 0;
+
+	if (!n->open || n->authorized_until <= virtual_time_now() || text == NULL ||
+	    base64url_decode(text, strlen(text), &der, &len) < 0) {
+		problem(q, 403, "orderNotReady", "not now");
+		json_free(payload);
+		return;
+	}
+	json_free(payload);
+	at = der;
+	request = d2i_X509_REQ(NULL, &at, (long)len);
+	assert(request != NULL);
+	sign(n, name, request);
+	X509_REQ_free(request);
+	n->open = false;
+	note_issue(n, name);
+	order(q, name, 200);
+}
+
+static void
+certificate(struct https_request *q, size_t name)
+{
+	q->reply.status = 200;
+	buffer_puts(&q->body, ca->names[name].pem);
+}
+
+static void
+show_order(struct https_request *q, size_t name)
+{
+	order(q, name, 200);
+}
+
+/* ---- requests ---- */
+
+static bool
+about_name(
+    struct https_request *q, const char *path, const struct acme_message *message)
+{
+	static const struct {
+		const char *what;
+		void (*answer)(struct https_request *q, size_t name);
+	} calls[] = {
+		{ "order", show_order },
+		{ "authz", authorization },
+		{ "chall", challenge },
+		{ "cert", certificate },
+	};
+	char what[16];
+	size_t name;
+	unsigned number;
+
+	if (sscanf(path, "/%15[a-z]/%zu/%u", what, &name, &number) != 3 ||
+	    name >= ca->name_count || number != ca->names[name].order)
+		return false;
+	ca->names[name].unheard = false;
+	if (strcmp(what, "finalize") == 0) {
+		finalize(q, name, message);
+		return true;
+	}
+	for (size_t i = 0; i < ELEMENTS(calls); i++)
+		if (strcmp(what, calls[i].what) == 0) {
+			calls[i].answer(q, name);
+			return true;
+		}
+	return false;
+}
+
+static void
+answer(struct https_request *q, const struct acme_message *message)
+{
+	const char *path = message->url + strlen(HOST);
+
+	snprintf(q->nonce, sizeof(q->nonce), "n%llu", (unsigned long long)ca->requests);
+	q->reply.replay_nonce = q->nonce;
+	if (strcmp(path, "/directory") == 0)
+		directory(q);
+	else if (strcmp(path, "/new-nonce") == 0)
+		q->reply.status = 200;
+	else if (strcmp(path, "/new-acct") == 0)
+		account(q);
+	else if (strcmp(path, "/new-order") == 0)
+		new_order(q, message);
+	else if (!about_name(q, path, message))
+		problem(q, 404, "malformed", "no such thing");
+}
+
+static void
+deliver_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct https_request *q = arg;
+
+	(void)fd;
+	(void)what;
+	q->reply.received_at = clock_now();
+	q->reply.body = q->body.data != NULL ? q->body.data : "";
+	q->reply.body_len = q->body.len;
+	q->done_cb(&q->reply, q->arg);
+	https_cancel(q);
+}
+
+int
+https_send(struct https *h, const struct https_options *options,
+    const struct acme_message *message, https_done_cb *done_cb, void *arg,
+    struct https_request **ret)
+{
+	struct timeval delay = { .tv_usec = LATENCY_MS * 1000 };
+	struct https_request *q = calloc(1, sizeof(*q));
+
+	(void)options;
+	if (q == NULL)
+		return -ENOMEM;
+	q->done_cb = done_cb;
+	q->arg = arg;
+	ca->requests++;
+	if (sim_ca_down(ca, virtual_time_now())) {
+		ca->requests_down++;
+		q->reply.error = "Connection refused";
+	} else {
+		answer(q, message);
+	}
+	q->timer = evtimer_new(h->base, deliver_cb, q);
+	event_add(q->timer, &delay);
+	*ret = q;
+	return 0;
+}
+
+struct https_request *
+https_cancel(struct https_request *q)
+{
+	if (q == NULL)
+		return NULL;
+	event_free(q->timer);
+	buffer_free(&q->body);
+	free(q);
+	return NULL;
+}
+
+int
+https_new(struct event_base *base, struct https **ret)
+{
+	struct https *h = calloc(1, sizeof(*h));
+
+	if (h == NULL)
+		return -ENOMEM;
+	h->base = base;
+	*ret = h;
+	return 0;
+}
+
+struct https *
+https_free(struct https *h)
+{
+	free(h);
+	return NULL;
+}
+
+uint64_t
+https_connections(const struct https *h)
+{
+	(void)h;
+	return 0;
+}

@@ -1,0 +1,23 @@
+/*
+ * virtual_time.h - a clock that jumps to the next timer instead of waiting for it.
+ *
+ * Linked into the simulation, it stands before the C library's clocks and before
+ * epoll_wait(), so that everything in the process, libevent too, lives in it unchanged.
+ */
+#ifndef VIRTUAL_TIME_H
+#define VIRTUAL_TIME_H
+
+#include <stdint.h>
+
+/* The time lives in *us (microseconds since 1970): in shared memory it goes on when the
+ * process doesn't. */
+void virtual_time_use(int64_t *us);
+/* The process ends at once, as by SIGKILL, when the time comes; 0: never. */
+void virtual_time_die_at(int64_t us);
+/* Seconds since 1970. */
+int64_t virtual_time_now(void);
+
+/* Random numbers of the process from now on, repeatable. */
+void virtual_chance_seed(uint64_t seed);
+
+#endif
