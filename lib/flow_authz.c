@@ -12,12 +12,17 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "buffer.h"
 #include "result.h"
 
+#define COMPOUND          "urn:ietf:params:acme:error:compound"
 #define FIRST_POLL_MS     (3 * FLOW_SECOND) /* where the CA's request isn't seen here */
 #define FETCHED_POLL_MS   150               /* where it is */
 #define POLL_MIN_MS       250
 #define VALIDATION_MAX_MS (300 * FLOW_SECOND)
+#define OTHERS_MAX_MS     (30 * FLOW_SECOND) /* for the other names, after one failed */
+#define ANSWERS_MAX       3 /* of a challenge that fails and stays open */
+#define ANSWER_AGAIN_MS   (5 * FLOW_SECOND)
 
 /* ---- challenges to publish ---- */
 
@@ -33,7 +38,7 @@ list_challenges(struct acme_flow *f)
 	for (size_t i = 0; i < f->authz_count; i++) {
 		const struct flow_authz *a = &f->authz[i];
 
-		if (a->valid || a->token == NULL)
+		if (a->valid || a->failed || a->token == NULL)
 			continue;
 		list[n++] = (struct acme_challenge){ .type = a->type,
 			.identifier = a->identifier.value,
@@ -98,8 +103,6 @@ take_challenge(
 {
 	int r;
 
-	if (a->token != NULL)
-		return 0;
 	r = flow_copy(c->url, &a->challenge_url);
 	if (r == 0)
 		r = flow_copy(c->type, &a->type);
@@ -156,26 +159,91 @@ is_ordered(const struct acme_flow *f, const struct acme_identifier *identifier)
 	return false;
 }
 
-static enum flow_state
-authz_failed(struct acme_flow *f, const struct wire_authz *wire)
+/* ---- what the CA says of a name ---- */
+
+static const struct wire_challenge *
+find_ours(const struct flow_authz *a, const struct wire_authz *wire)
 {
-	struct acme_result *why = NULL;
+	for (size_t i = 0; a->challenge_url != NULL && i < wire->challenge_count; i++)
+		if (strcmp(wire->challenges[i].url, a->challenge_url) == 0)
+			return &wire->challenges[i];
+	return NULL;
+}
 
-	for (size_t i = 0; i < wire->challenge_count && why == NULL; i++)
-		why = acme_result_copy(wire->challenges[i].error);
-	if (why == NULL)
-		why = acme_result_new(ACME_RETRY, "authorize",
-		    "the CA did not authorize %s", wire->identifier.value);
-	if (why != NULL && why->subproblem_count == 0) {
-		char *detail = NULL;
+static void
+drop_challenge(struct flow_authz *a)
+{
+	char **fields[] = { &a->challenge_url, &a->type, &a->token,
+		&a->key_authorization };
 
-		if (asprintf(&detail, "%s: %s", wire->identifier.value, why->detail) >=
-		    0) {
-			free(why->detail);
-			why->detail = detail;
-		}
+	for (size_t i = 0; i < ELEMENTS(fields); i++) {
+		free(*fields[i]);
+		*fields[i] = NULL;
 	}
-	return flow_fail_for_good(f, why);
+	a->answered = false;
+	a->answers = 0;
+	a->fetched = false;
+	a->complaint = acme_result_free(a->complaint);
+}
+
+/* What its challenges say, or the one that we took. */
+static void
+note_error(struct flow_authz *a, const struct wire_authz *wire)
+{
+	const struct wire_challenge *ours = find_ours(a, wire);
+	const struct acme_result *error = ours != NULL ? ours->error : NULL;
+
+	for (size_t i = 0; i < wire->challenge_count && error == NULL; i++)
+		error = wire->challenges[i].error;
+	if (error == NULL)
+		return;
+	acme_result_free(a->error);
+	a->error = acme_result_copy(error);
+}
+
+/* It won't become valid in this order. why (may be NULL: what the CA said before) is
+ * taken. */
+static void
+give_up(struct flow_authz *a, struct acme_result *why)
+{
+	if (why != NULL) {
+		acme_result_free(a->error);
+		a->error = why;
+	}
+	if (a->error == NULL)
+		a->error = acme_result_new(ACME_RETRY, "authorize",
+		    "the CA did not authorize it and gave no reason");
+	a->failed = true;
+}
+
+static struct acme_result *
+no_challenge(const struct acme_flow *f, const struct wire_authz *wire)
+{
+	if (wire->bad_tokens)
+		return acme_result_new(ACME_RETRY, "authorize",
+		    "the CA sent a challenge whose token is not one");
+	return acme_result_new(ACME_GIVE_UP, "authorize",
+	    "the CA offers none of the challenges \"%s\"", f->challenge_types);
+}
+
+/* A name that is still pending: which challenge is ours, and has it failed alone, as at
+ * smallstep's? Then the next kind is tried, where the CA offers one. */
+static int
+note_pending(struct acme_flow *f, struct flow_authz *a, const struct wire_authz *wire)
+{
+	const struct wire_challenge *ours = find_ours(a, wire);
+	const struct wire_challenge *next;
+
+	a->open = ours != NULL && ours->status == WIRE_PENDING && ours->error != NULL;
+	if (ours != NULL && ours->status != WIRE_INVALID)
+		return 0;
+	next = choose(f, wire);
+	if (next != NULL) {
+		drop_challenge(a);
+		return take_challenge(f, a, next);
+	}
+	give_up(a, a->token != NULL ? NULL : no_challenge(f, wire));
+	return 0;
 }
 
 /* Notes what the CA says of the current name. False: *ret_state says where it ends. */
@@ -184,7 +252,6 @@ note_authz(
     struct acme_flow *f, const struct wire_authz *wire, enum flow_state *ret_state)
 {
 	struct flow_authz *a = &f->authz[f->current];
-	const struct wire_challenge *c;
 
 	if (!is_ordered(f, &wire->identifier)) {
 		*ret_state = flow_fail_for_good(f,
@@ -197,24 +264,10 @@ note_authz(
 	a->valid = wire->status == WIRE_VALID;
 	if (a->valid)
 		return true;
+	note_error(a, wire);
 	if (wire->status != WIRE_PENDING) {
-		*ret_state = authz_failed(f, wire);
-		return false;
-	}
-	c = choose(f, wire);
-	if (c == NULL &&
-	    a->token != NULL) { /* ours has failed; smallstep stays pending */
-		*ret_state = authz_failed(f, wire);
-		return false;
-	}
-	if (c == NULL) {
-		*ret_state = flow_fail_for_good(f,
-		    acme_result_new(ACME_GIVE_UP, "authorize",
-			"the CA offers none of the challenges \"%s\" for %s",
-			f->challenge_types, wire->identifier.value));
-		return false;
-	}
-	if (take_challenge(f, a, c) < 0) {
+		give_up(a, NULL);
+	} else if (note_pending(f, a, wire) < 0) {
 		*ret_state = flow_fail(f, NULL);
 		return false;
 	}
@@ -254,7 +307,7 @@ find_pending(struct acme_flow *f, bool answered)
 	for (size_t i = 1; i <= f->authz_count; i++) {
 		size_t candidate = (f->current + i) % f->authz_count;
 
-		if (!f->authz[candidate].valid &&
+		if (!f->authz[candidate].valid && !f->authz[candidate].failed &&
 		    f->authz[candidate].answered == answered) {
 			f->current = candidate;
 			return true;
@@ -267,26 +320,55 @@ static bool
 all_fetched(const struct acme_flow *f)
 {
 	for (size_t i = 0; i < f->authz_count; i++)
-		if (!f->authz[i].valid && !f->authz[i].fetched)
+		if (!f->authz[i].valid && !f->authz[i].failed && !f->authz[i].fetched)
 			return false;
 	return true;
+}
+
+static bool
+any_failed(const struct acme_flow *f)
+{
+	for (size_t i = 0; i < f->authz_count; i++)
+		if (f->authz[i].failed)
+			return true;
+	return false;
+}
+
+static enum flow_state
+wait_poll(struct acme_flow *f)
+{
+	bool fetched = all_fetched(f);
+
+	f->poll_delay = fetched ? POLL_MIN_MS : FIRST_POLL_MS;
+	f->wait_until = f->now + (fetched ? FETCHED_POLL_MS : FIRST_POLL_MS);
+	if (f->wait_until < f->obey_until)
+		f->wait_until = f->obey_until;
+	return FLOW_POLL;
+}
+
+/* With one failed the order is lost. The CA is told of no more names, but what it makes
+ * of those that it looks at already is worth a moment: all that fail are said at once.
+ */
+static enum flow_state
+after_failure(struct acme_flow *f)
+{
+	if (f->deadline > f->now + OTHERS_MAX_MS)
+		f->deadline = f->now + OTHERS_MAX_MS;
+	if (find_pending(f, true))
+		return wait_poll(f);
+	return flow_fail_for_good(f, flow_authz_failure(f));
 }
 
 /* All is known of the names: tell the CA to look, wait for it, or go on. */
 static enum flow_state
 after_names(struct acme_flow *f)
 {
+	if (any_failed(f))
+		return after_failure(f);
 	if (find_pending(f, false))
 		return FLOW_CHALLENGE;
-	if (find_pending(f, true)) {
-		bool fetched = all_fetched(f);
-
-		f->poll_delay = fetched ? POLL_MIN_MS : FIRST_POLL_MS;
-		f->wait_until = f->now + (fetched ? FETCHED_POLL_MS : FIRST_POLL_MS);
-		if (f->wait_until < f->obey_until)
-			f->wait_until = f->obey_until;
-		return FLOW_POLL;
-	}
+	if (find_pending(f, true))
+		return wait_poll(f);
 	if (f->finalize_url == NULL)
 		return FLOW_ORDERED;
 	return FLOW_FINALIZE;
@@ -323,6 +405,8 @@ flow_authz_got_challenge(struct acme_flow *f, const struct acme_reply *reply)
 	if (reply->status == 0 || reply->status >= 500 || reply->status == 429)
 		return flow_refused(f, reply, "authorize");
 	a->answered = true;
+	a->answers++;
+	(void)flow_obey(f, reply);
 	if (reply->status >= 400) {
 		/* may only mean that it is valid by now: the authorization will tell */
 		acme_result_free(a->complaint);
@@ -337,28 +421,141 @@ flow_authz_got_challenge(struct acme_flow *f, const struct acme_reply *reply)
 	return after_names(f);
 }
 
+/* The time is up: which of those that are still open is to blame? */
+static enum flow_state
+too_late(struct acme_flow *f)
+{
+	bool others = any_failed(f);
+
+	for (size_t i = 0; i < f->authz_count && !others; i++) {
+		struct flow_authz *a = &f->authz[i];
+
+		if (!a->valid)
+			give_up(a,
+			    a->error != NULL
+				? NULL
+				: acme_result_new(ACME_RETRY, "authorize",
+				      "the CA has not finished its validation within "
+				      "5 minutes"));
+	}
+	return flow_fail_for_good(f, flow_authz_failure(f));
+}
+
+/* The CA has looked, found something wrong, and left the challenge open (smallstep): it
+ * may be told to look again (RFC 8555 section 8.2), a few times. */
+static enum flow_state
+answer_again(struct acme_flow *f, const struct acme_reply *reply)
+{
+	struct flow_authz *a = &f->authz[f->current];
+
+	if (a->answers >= ANSWERS_MAX || any_failed(f)) {
+		give_up(a, NULL);
+		return after_names(f);
+	}
+	a->answered = false;
+	flow_wait_for(f, reply, ANSWER_AGAIN_MS * a->answers);
+	return FLOW_CHALLENGE;
+}
+
 enum flow_state
 flow_authz_got_poll(struct acme_flow *f, const struct acme_reply *reply)
 {
+	struct flow_authz *a = &f->authz[f->current];
 	enum flow_state state;
 
+	a->open = false;
 	if (!read_authz(f, reply, &state))
 		return state;
-	if (f->authz[f->current].valid) {
+	if (!a->valid && !a->failed && a->complaint != NULL)
+		give_up(a, steal_ptr(a->complaint));
+	if (a->failed)
+		return after_names(f);
+	if (a->valid) {
 		if (find_pending(f, true))
 			return FLOW_POLL;
-		return f->finalize_url != NULL ? FLOW_FINALIZE : FLOW_ORDERED;
+		return after_names(f);
 	}
-	if (f->authz[f->current].complaint != NULL)
-		return flow_fail_for_good(f, steal_ptr(f->authz[f->current].complaint));
+	if (!a->answered)
+		return after_names(f); /* another challenge was taken */
 	if (f->now >= f->deadline)
-		return flow_fail_for_good(f,
-		    acme_result_new(ACME_RETRY, "authorize",
-			"%s: the CA has not finished its validation within 5 minutes",
-			f->authz[f->current].identifier.value));
+		return too_late(f);
+	if (a->open)
+		return answer_again(f, reply);
 	flow_wait_for(f, reply, f->poll_delay);
 	flow_slower(f);
 	return FLOW_POLL;
+}
+
+/* ---- what is said of names that failed ---- */
+
+static int
+add_subproblem(struct acme_result *all, const struct flow_authz *a)
+{
+	struct acme_subproblem *sub = &all->subproblems[all->subproblem_count++];
+	int r;
+
+	r = flow_copy(a->error->type, &sub->type);
+	if (r == 0)
+		r = flow_copy(a->error->detail, &sub->detail);
+	if (r == 0)
+		r = flow_copy(a->identifier.value, &sub->identifier);
+	return r;
+}
+
+/* The common type, or "compound" (RFC 8555 section 6.7.1); give-up only where all are.
+ */
+static int
+summarize(const struct acme_flow *f, struct acme_result *all)
+{
+	const struct acme_result *first = NULL;
+	bool same = true;
+	int r = 0;
+
+	all->class = ACME_GIVE_UP;
+	for (size_t i = 0; i < f->authz_count && r == 0; i++) {
+		const struct acme_result *error = f->authz[i].error;
+
+		if (!f->authz[i].failed || error == NULL)
+			continue;
+		if (first == NULL)
+			first = error;
+		same = same && error->type != NULL && first->type != NULL &&
+		    strcmp(error->type, first->type) == 0;
+		if (error->class != ACME_GIVE_UP)
+			all->class = ACME_RETRY;
+		r = add_subproblem(all, &f->authz[i]);
+	}
+	if (r == 0 && all->subproblem_count == 1)
+		r = flow_copy(first->type, &all->type);
+	else if (r == 0)
+		r = flow_copy(same ? first->type : COMPOUND, &all->type);
+	if (r == 0 && first != NULL)
+		all->status = first->status;
+	return r;
+}
+
+struct acme_result *
+flow_authz_failure(const struct acme_flow *f)
+{
+	_cleanup_(acme_result_freep) struct acme_result *all = NULL;
+	_cleanup_(buffer_free) struct buffer text = { 0 };
+	char *detail;
+
+	all = acme_result_new(ACME_RETRY, "authorize", "%s", "");
+	if (all == NULL)
+		return NULL;
+	all->subproblems = calloc(f->authz_count + 1, sizeof(*all->subproblems));
+	if (all->subproblems == NULL || summarize(f, all) < 0)
+		return NULL;
+	for (size_t i = 0; i < all->subproblem_count; i++)
+		buffer_printf(&text, "%s%s: %s", i > 0 ? "; " : "",
+		    all->subproblems[i].identifier, all->subproblems[i].detail);
+	detail = text.failed || text.data == NULL ? NULL : result_line(text.data);
+	if (detail == NULL)
+		return NULL;
+	free(all->detail);
+	all->detail = detail;
+	return steal_ptr(all);
 }
 
 void
@@ -388,6 +585,7 @@ flow_authz_clear(struct acme_flow *f)
 		free(f->authz[i].token);
 		free(f->authz[i].key_authorization);
 		acme_result_free(f->authz[i].complaint);
+		acme_result_free(f->authz[i].error);
 	}
 	free(f->authz);
 	f->authz = NULL;
