@@ -223,7 +223,10 @@ flow_obey(struct acme_flow *f, const struct acme_reply *reply)
 
 	if (at == 0)
 		return false;
-	/* some CAs say a day and have it ready in seconds */
+	/* some CAs say a day and have it ready in seconds: longer than this leg may
+	 * take is no time to obey, but one that tells not to hurry */
+	if (f->deadline > f->now && delay >= f->deadline - f->now)
+		delay = (f->deadline - f->now) / 2;
 	if (delay > RETRY_AFTER_MAX_MS)
 		delay = RETRY_AFTER_MAX_MS;
 	if (delay < POLL_MIN_MS)
