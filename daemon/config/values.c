@@ -20,6 +20,7 @@
 #include "config/words.h"
 
 #define UNIT_NAME_MAX 255
+#define TITLE_MAX     256
 
 int
 value_error(struct parse *p, const char *format, ...)
@@ -92,13 +93,37 @@ value_clear_text(const struct schema_key *key, void *object)
 }
 
 static int
-read_path(struct parse *p, struct words *w, void *object)
+check_path(struct parse *p, const char *word)
 {
-	if (w->v[0][0] != '/')
-		return value_must_be(p, "an absolute path", w->v[0]);
-	if (strlen(w->v[0]) >= PATH_MAX)
+	if (word[0] != '/')
+		return value_must_be(p, "an absolute path", word);
+	if (strlen(word) >= PATH_MAX)
 		return value_error(
 		    p, "\"%s\" is longer than a path may be", p->key->name);
+	return 0;
+}
+
+static int
+read_path(struct parse *p, struct words *w, void *object)
+{
+	int r = check_path(p, w->v[0]);
+
+	return r < 0 ? r : value_take_text(p, w, object);
+}
+
+/* What people call something: one line. */
+static int
+read_title(struct parse *p, struct words *w, void *object)
+{
+	const unsigned char *c = (const unsigned char *)w->v[0];
+
+	while (*c >= ' ' && *c != 0x7f)
+		c++;
+	if (*c != '\0')
+		return value_error(p, "\"%s\" has a control character", p->key->name);
+	if (strlen(w->v[0]) > TITLE_MAX)
+		return value_error(
+		    p, "\"%s\" has more than %d bytes", p->key->name, TITLE_MAX);
 	return value_take_text(p, w, object);
 }
 
@@ -419,6 +444,16 @@ value_clear_words(const struct schema_key *key, void *object)
 }
 
 static int
+read_paths(struct parse *p, struct words *w, void *object)
+{
+	int r = value_check_words(p, w, true);
+
+	for (size_t i = 0; r == 0 && i < w->n; i++)
+		r = check_path(p, w->v[i]);
+	return r < 0 ? r : value_take_words(p, w, object);
+}
+
+static int
 read_command(struct parse *p, struct words *w, void *object)
 {
 	int r = value_check_words(p, w, false);
@@ -449,6 +484,9 @@ refuse(struct parse *p, struct words *w, void *object)
   }
 
 const struct value_type value_path = TEXT(read_path);
+const struct value_type value_paths = { INI_LIST, read_paths, value_print_words,
+	value_clear_words, NULL };
+const struct value_type value_title = TEXT(read_title);
 const struct value_type value_socket = TEXT(read_socket);
 const struct value_type value_word = TEXT(read_word);
 const struct value_type value_group = TEXT(read_group);
