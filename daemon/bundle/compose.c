@@ -18,7 +18,7 @@
 
 /* One pair as PEM. */
 struct parts {
-	char *key;
+	char *key; /* NULL: none */
 	char *cert;
 	char *chain; /* without the leaf; may be empty */
 	char *fullchain;
@@ -48,23 +48,30 @@ write_chain(const struct acme_chain *chain, struct parts *ret)
 }
 
 static int
-parse_pair(const struct bundle_pair *pair, struct parts *ret)
+parse_key(const struct bundle_pair *pair, const struct acme_chain *chain, char **ret)
 {
 	_cleanup_(acme_key_freep) struct acme_key *key = NULL;
-	_cleanup_(acme_chain_freep) struct acme_chain *chain = NULL;
 	bool rsa = acme_key_type_is_rsa(pair->key_type);
 	int r;
 
 	r = acme_key_from_pem(pair->key_pem, strlen(pair->key_pem), &key);
 	if (r < 0)
 		return r;
-	r = acme_chain_parse(pair->chain_pem, strlen(pair->chain_pem), &chain, NULL);
-	if (r < 0)
-		return r;
 	if (!cert_is_for(chain, key) ||
 	    (!pair->stand_in && acme_key_type_is_rsa(acme_key_get_type(key)) != rsa))
 		return -EKEYREJECTED;
-	r = acme_key_to_pem(key, &ret->key);
+	return acme_key_to_pem(key, ret);
+}
+
+static int
+parse_pair(const struct bundle_pair *pair, struct parts *ret)
+{
+	_cleanup_(acme_chain_freep) struct acme_chain *chain = NULL;
+	int r;
+
+	r = acme_chain_parse(pair->chain_pem, strlen(pair->chain_pem), &chain, NULL);
+	if (r == 0 && pair->key_pem != NULL)
+		r = parse_key(pair, chain, &ret->key);
 	return r < 0 ? r : write_chain(chain, ret);
 }
 
@@ -82,7 +89,7 @@ int
 compose_haproxy(const struct bundle_pair *pair, char **ret, size_t *ret_len)
 {
 	_cleanup_(clear_parts) struct parts p = { 0 };
-	int r = parse_pair(pair, &p);
+	int r = pair->key_pem != NULL ? parse_pair(pair, &p) : -ENOKEY;
 
 	return r < 0 ? r : join(&p, ret, ret_len);
 }
@@ -116,7 +123,7 @@ add_parts(struct compose *c, const char *kind, const struct parts *p)
 		r = add_text(c, "chain", kind, p->chain);
 	if (r == 0)
 		r = add_text(c, "fullchain", kind, p->fullchain);
-	return r < 0 ? r : add_text(c, "privkey", kind, p->key);
+	return r < 0 || p->key == NULL ? r : add_text(c, "privkey", kind, p->key);
 }
 
 static int
@@ -133,7 +140,7 @@ add_pair(struct compose *c, const struct bundle *bundle, size_t i)
 		r = add_parts(c, "", &p);
 	if (r == 0 && bundle->dual)
 		r = add_parts(c, kind, &p);
-	if (r < 0)
+	if (r < 0 || p.key == NULL)
 		return r;
 	/* HAProxy ignores the suffixed ones where there is one without. */
 	f = add(c, "haproxy.pem", "", bundle->dual ? kind : "");

@@ -36,7 +36,8 @@ issued_insert(struct store *s, struct issued *i)
 	q = store_write(s,
 	    "INSERT INTO issued (certificate, key_type, current, ca, account, names,"
 	    " profile, serial, fingerprint, issuer, top, not_before, not_after, issued_at,"
-	    " key, chain) VALUES (?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+	    " key, chain, wish, missing)"
+	    " VALUES (?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 	bind_integer(q, i->certificate);
 	bind_integer(q, i->key_type);
 	bind_text(q, i->ca);
@@ -52,6 +53,8 @@ issued_insert(struct store *s, struct issued *i)
 	bind_integer(q, i->issued_at);
 	bind_blob(q, i->key.data, i->key.len);
 	bind_text(q, i->chain);
+	bind_text(q, i->wish);
+	bind_text(q, i->missing);
 	r = statement_run(q);
 	if (r == 0)
 		i->id = store_last_id(s);
@@ -84,6 +87,10 @@ read_row(struct statement *q, bool with_secrets, struct issued *i)
 		r = column_copy(q, &i->issuer);
 	if (r == 0)
 		r = column_copy(q, &i->top);
+	if (r == 0)
+		r = column_copy(q, &i->wish);
+	if (r == 0)
+		r = column_copy(q, &i->missing);
 	if (r == 0 && with_secrets)
 		r = column_secret(q, &i->key.data, &i->key.len);
 	if (r == 0 && with_secrets)
@@ -93,7 +100,7 @@ read_row(struct statement *q, bool with_secrets, struct issued *i)
 
 #define COLUMNS                                                                       \
   "id, certificate, key_type, account, not_before, not_after, issued_at, revoked_at," \
-  " ca, names, profile, serial, fingerprint, issuer, top"
+  " ca, names, profile, serial, fingerprint, issuer, top, wish, missing"
 #define WHERE " FROM issued WHERE certificate = ? AND current = 1 ORDER BY key_type"
 
 int
@@ -138,6 +145,8 @@ issued_free_all(struct issued *rows, size_t count)
 		free(rows[k].top);
 		secret_clear(&rows[k].key);
 		free(rows[k].chain);
+		free(rows[k].wish);
+		free(rows[k].missing);
 	}
 	free(rows);
 }

@@ -106,6 +106,13 @@ const char *const migrations[] = {
 	" problem TEXT"
 	") STRICT;"
 	"CREATE INDEX history_certificate ON history (certificate, id);",
+
+	/* orders: what else was wished for, and the names that the CA refused, as JSON
+	 */
+	"ALTER TABLE issued ADD COLUMN wish TEXT;"
+	"ALTER TABLE issued ADD COLUMN missing TEXT;"
+	"ALTER TABLE orders ADD COLUMN wish TEXT;"
+	"ALTER TABLE orders ADD COLUMN missing TEXT;",
 };
 
 const size_t migration_count = ELEMENTS(migrations);
