@@ -378,6 +378,7 @@ write_row(struct json_writer *w, const struct issued *row)
 	view_member_time(w, "not_before", row->not_before);
 	view_member_time(w, "not_after", row->not_after);
 	json_member_string(w, "chain", row->top);
+	json_member_raw(w, "missing", row->missing != NULL ? row->missing : "[]");
 	json_close_object(w);
 }
 

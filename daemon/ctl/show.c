@@ -315,6 +315,17 @@ show_error(const struct show *s, const struct json *error)
 		line(s, "subproblem", text_of(json_at(subproblems, i), "detail"));
 }
 
+/* Names that the CA refused, and that the certificate does without. */
+static void
+show_missing(const struct show *s, const struct json *names)
+{
+	static const char *const fields[] = { "identifier", "type", "detail" };
+
+	for (size_t i = 0; i < json_count(names); i++)
+		line_fields(
+		    s, "missing name", json_at(names, i), fields, ELEMENTS(fields));
+}
+
 static void
 show_rows(const struct show *s, const struct json *certificate)
 {
@@ -323,9 +334,11 @@ show_rows(const struct show *s, const struct json *certificate)
 	static const char *const deployed[] = { "target", "state", "at", "detail" };
 	const struct json *rows = json_get(certificate, "certificates");
 
-	for (size_t i = 0; i < json_count(rows); i++)
+	for (size_t i = 0; i < json_count(rows); i++) {
 		line_fields(
 		    s, "certificate", json_at(rows, i), issued, ELEMENTS(issued));
+		show_missing(s, json_get(json_at(rows, i), "missing"));
+	}
 	rows = json_get(certificate, "deployments");
 	for (size_t i = 0; i < json_count(rows); i++)
 		line_fields(

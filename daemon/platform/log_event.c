@@ -32,6 +32,7 @@ static const char *const ids[LOG_EVENTS] = {
 	[LOG_EVENT_STORE_FAILED] = "47ecef63bffd41a2a5dbd49a3cab1d87",
 	[LOG_EVENT_GROUP_MISSING] = "4003f32de1ec48098cac4e96ed9d7a39",
 	[LOG_EVENT_DEFINED_TWICE] = "1b0e4fdad01a43c4b2e3d3508ee41da6",
+	[LOG_EVENT_NAME_MISSING] = "8f0a6c1be7d24d4c9a37b1f25d60c3e9",
 };
 
 const char *

@@ -40,10 +40,12 @@ add_pair(struct contents *c, const struct issued *i)
 {
 	_cleanup_(acme_key_freep) struct acme_key *key = NULL;
 	size_t n = c->bundle.pair_count;
-	int r;
+	int r = 0;
 
-	r = acme_key_from_der(i->key.data, i->key.len, &key);
-	if (r == 0)
+	/* none for a request that was made elsewhere */
+	if (i->key.len > 0)
+		r = acme_key_from_der(i->key.data, i->key.len, &key);
+	if (r == 0 && key != NULL)
 		r = acme_key_to_pem(key, &c->keys[n]);
 	if (r < 0)
 		return r;

@@ -55,6 +55,27 @@ log_level(
 	return c->parked ? LOG_ERR : LOG_WARNING;
 }
 
+/* What the CA says of single names; where it is one alone, the line has said it. */
+static void
+log_subproblems(
+    const struct job *j, const char *ca, const struct acme_result *failure, int level)
+{
+	for (size_t i = 0; i < failure->subproblem_count; i++) {
+		const struct acme_subproblem *sub = &failure->subproblems[i];
+		const char *name = sub->identifier != NULL ? sub->identifier : "";
+
+		if (sub->detail == NULL || strstr(failure->detail, sub->detail) != NULL)
+			continue;
+		log_line(level,
+		    &(struct log_fields){ .certificate = j->row->name,
+			.domain = *name != '\0' ? name : NULL,
+			.ca = ca,
+			.problem = sub->type },
+		    "the CA says of %s: %s", *name != '\0' ? name : "the order",
+		    sub->detail);
+	}
+}
+
 void
 job_note_failure(struct job *j, const char *ca, const struct acme_result *failure)
 {
@@ -63,6 +84,7 @@ job_note_failure(struct job *j, const char *ca, const struct acme_result *failur
 	struct json_writer *w = json_writer_new();
 	_cleanup_free_ char *before = c->last_error;
 	char at[CLOCK_TEXT_SIZE];
+	int level;
 
 	c->last_error = NULL;
 	describe(w, failure, now);
@@ -82,7 +104,8 @@ job_note_failure(struct job *j, const char *ca, const struct acme_result *failur
 		.ca = ca,
 		.detail = failure->detail,
 		.problem = failure->type });
-	log_line(log_level(c, failure, before),
+	level = log_level(c, failure, before);
+	log_line(level,
 	    &(struct log_fields){
 		.event = c->parked ? LOG_EVENT_PARKED : LOG_EVENT_RENEWAL_FAILED,
 		.certificate = c->name,
@@ -93,6 +116,7 @@ job_note_failure(struct job *j, const char *ca, const struct acme_result *failur
 		      : "renewal failed at %s: %s; next attempt at %s",
 	    failure->stage, failure->detail,
 	    c->parked ? "" : clock_format(c->next_attempt, at));
+	log_subproblems(j, ca, failure, level);
 }
 
 void
