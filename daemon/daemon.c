@@ -297,6 +297,8 @@ swap(struct daemon *d, struct config *fresh, struct reload *ret)
 	d->config = fresh;
 	if (!same)
 		(void)repair(d);
+	else
+		(void)renewals_repair_own(d->renewals);
 	for (size_t i = 0; same && i < RELOAD_REMOVED; i++)
 		for (size_t k = 0; k < ret->names[i].n; k++)
 			(void)renewals_repair_one(d->renewals, ret->names[i].v[k]);

@@ -1,8 +1,9 @@
 /*
  * flow.h - inside libacme: an order's flow, as its files share it.
  *
- * flow.c has the table of states and the order; flow_authz.c the names and their
- * challenges; flow_issue.c the request, the certificate and its chains.
+ * flow.c has the table of states and the order; flow_authz.c the names,
+ * flow_challenge.c their challenges; flow_issue.c the request, the certificate and its
+ * chains.
  */
 #ifndef FLOW_H
 #define FLOW_H
@@ -129,6 +130,21 @@ flow_got_fn flow_authz_got, flow_authz_got_challenge, flow_authz_got_poll;
 void flow_authz_clear(struct acme_flow *f);
 /* One result out of all names that failed, each a subproblem. NULL: no memory. */
 struct acme_result *flow_authz_failure(const struct acme_flow *f);
+
+/* ---- their challenges (flow_challenge.c) ---- */
+
+/* Lists what has to be published now, for acme_flow_challenges(). -ENOMEM. */
+int flow_challenge_list(struct acme_flow *f);
+/* The first type of our preference that the CA offers and has not refused yet. */
+const struct wire_challenge *flow_challenge_choose(
+    const struct acme_flow *f, const struct wire_authz *wire);
+int flow_challenge_take(
+    struct acme_flow *f, struct flow_authz *a, const struct wire_challenge *c);
+/* The one that was taken, as the CA has it now; NULL: none. */
+const struct wire_challenge *flow_challenge_ours(
+    const struct flow_authz *a, const struct wire_authz *wire);
+/* Another one may be taken. */
+void flow_challenge_drop(struct flow_authz *a);
 
 /* ---- the certificate (flow_issue.c) ---- */
 

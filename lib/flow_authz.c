@@ -9,7 +9,6 @@
 #include "flow.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "buffer.h"
@@ -23,96 +22,6 @@
 #define OTHERS_MAX_MS     (30 * FLOW_SECOND) /* for the other names, after one failed */
 #define ANSWERS_MAX       3 /* of a challenge that fails and stays open */
 #define ANSWER_AGAIN_MS   (5 * FLOW_SECOND)
-
-/* ---- challenges to publish ---- */
-
-static int
-list_challenges(struct acme_flow *f)
-{
-	struct acme_challenge *list;
-	size_t n = 0;
-
-	list = calloc(f->authz_count + 1, sizeof(*list));
-	if (list == NULL)
-		return -ENOMEM;
-	for (size_t i = 0; i < f->authz_count; i++) {
-		const struct flow_authz *a = &f->authz[i];
-
-		if (a->valid || a->failed || a->token == NULL)
-			continue;
-		list[n++] = (struct acme_challenge){ .type = a->type,
-			.identifier = a->identifier.value,
-			.token = a->token,
-			.key_authorization = a->key_authorization };
-	}
-	free(f->challenges);
-	f->challenges = list;
-	f->challenge_count = n;
-	return 0;
-}
-
-size_t
-acme_flow_challenges(const struct acme_flow *f, const struct acme_challenge **ret)
-{
-	*ret = f->challenges;
-	return f->challenge_count;
-}
-
-/* RFC 8555 section 8.1. */
-static int
-authorize_key(struct acme_flow *f, struct flow_authz *a)
-{
-	char thumbprint[ACME_THUMBPRINT_SIZE];
-	int r;
-
-	r = acme_key_thumbprint(f->account_key, thumbprint);
-	if (r < 0)
-		return r;
-	if (asprintf(&a->key_authorization, "%s.%s", a->token, thumbprint) < 0) {
-		a->key_authorization = NULL;
-		return -ENOMEM;
-	}
-	return 0;
-}
-
-/* The first type of our preference that the CA offers and has not refused yet. */
-static const struct wire_challenge *
-choose(const struct acme_flow *f, const struct wire_authz *wire)
-{
-	const char *types = f->challenge_types;
-
-	while (*(types += strspn(types, " ")) != '\0') {
-		size_t len = strcspn(types, " ");
-
-		for (size_t i = 0; i < wire->challenge_count; i++) {
-			const struct wire_challenge *c = &wire->challenges[i];
-
-			if (strlen(c->type) == len &&
-			    strncmp(c->type, types, len) == 0 &&
-			    c->status != WIRE_INVALID)
-				return c;
-		}
-		types += len;
-	}
-	return NULL;
-}
-
-static int
-take_challenge(
-    struct acme_flow *f, struct flow_authz *a, const struct wire_challenge *c)
-{
-	int r;
-
-	r = flow_copy(c->url, &a->challenge_url);
-	if (r == 0)
-		r = flow_copy(c->type, &a->type);
-	if (r == 0)
-		r = flow_copy(c->token, &a->token);
-	if (r == 0)
-		r = authorize_key(f, a);
-	a->answered = c->status == WIRE_PROCESSING;
-	return r;
-}
 
 enum flow_state
 flow_authz_begin(struct acme_flow *f, struct wire_order *order)
@@ -161,36 +70,11 @@ is_ordered(const struct acme_flow *f, const struct acme_identifier *identifier)
 
 /* ---- what the CA says of a name ---- */
 
-static const struct wire_challenge *
-find_ours(const struct flow_authz *a, const struct wire_authz *wire)
-{
-	for (size_t i = 0; a->challenge_url != NULL && i < wire->challenge_count; i++)
-		if (strcmp(wire->challenges[i].url, a->challenge_url) == 0)
-			return &wire->challenges[i];
-	return NULL;
-}
-
-static void
-drop_challenge(struct flow_authz *a)
-{
-	char **fields[] = { &a->challenge_url, &a->type, &a->token,
-		&a->key_authorization };
-
-	for (size_t i = 0; i < ELEMENTS(fields); i++) {
-		free(*fields[i]);
-		*fields[i] = NULL;
-	}
-	a->answered = false;
-	a->answers = 0;
-	a->fetched = false;
-	a->complaint = acme_result_free(a->complaint);
-}
-
 /* What its challenges say, or the one that we took. */
 static void
 note_error(struct flow_authz *a, const struct wire_authz *wire)
 {
-	const struct wire_challenge *ours = find_ours(a, wire);
+	const struct wire_challenge *ours = flow_challenge_ours(a, wire);
 	const struct acme_result *error = ours != NULL ? ours->error : NULL;
 
 	for (size_t i = 0; i < wire->challenge_count && error == NULL; i++)
@@ -231,16 +115,16 @@ no_challenge(const struct acme_flow *f, const struct wire_authz *wire)
 static int
 note_pending(struct acme_flow *f, struct flow_authz *a, const struct wire_authz *wire)
 {
-	const struct wire_challenge *ours = find_ours(a, wire);
+	const struct wire_challenge *ours = flow_challenge_ours(a, wire);
 	const struct wire_challenge *next;
 
 	a->open = ours != NULL && ours->status == WIRE_PENDING && ours->error != NULL;
 	if (ours != NULL && ours->status != WIRE_INVALID)
 		return 0;
-	next = choose(f, wire);
+	next = flow_challenge_choose(f, wire);
 	if (next != NULL) {
-		drop_challenge(a);
-		return take_challenge(f, a, next);
+		flow_challenge_drop(a);
+		return flow_challenge_take(f, a, next);
 	}
 	give_up(a, a->token != NULL ? NULL : no_challenge(f, wire));
 	return 0;
@@ -292,7 +176,7 @@ read_authz(
 	}
 	if (!note_authz(f, wire, ret_state))
 		return false;
-	if (list_challenges(f) < 0) {
+	if (flow_challenge_list(f) < 0) {
 		*ret_state = flow_fail(f, NULL);
 		return false;
 	}
@@ -415,7 +299,7 @@ flow_authz_got_challenge(struct acme_flow *f, const struct acme_reply *reply)
 	    wire_challenge_read(reply->body, reply->body_len, &status, &error) == 0 &&
 	    status == WIRE_VALID) {
 		a->valid = true; /* RFC 8555 section 7.1.6: so is its authorization */
-		if (list_challenges(f) < 0)
+		if (flow_challenge_list(f) < 0)
 			return flow_fail(f, NULL);
 	}
 	return after_names(f);

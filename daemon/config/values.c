@@ -20,7 +20,6 @@
 #include "config/words.h"
 
 #define UNIT_NAME_MAX 255
-#define TITLE_MAX     256
 
 int
 value_error(struct parse *p, const char *format, ...)
@@ -92,8 +91,8 @@ value_clear_text(const struct schema_key *key, void *object)
 	*text = NULL;
 }
 
-static int
-check_path(struct parse *p, const char *word)
+int
+value_check_path(struct parse *p, const char *word)
 {
 	if (word[0] != '/')
 		return value_must_be(p, "an absolute path", word);
@@ -106,25 +105,9 @@ check_path(struct parse *p, const char *word)
 static int
 read_path(struct parse *p, struct words *w, void *object)
 {
-	int r = check_path(p, w->v[0]);
+	int r = value_check_path(p, w->v[0]);
 
 	return r < 0 ? r : value_take_text(p, w, object);
-}
-
-/* What people call something: one line. */
-static int
-read_title(struct parse *p, struct words *w, void *object)
-{
-	const unsigned char *c = (const unsigned char *)w->v[0];
-
-	while (*c >= ' ' && *c != 0x7f)
-		c++;
-	if (*c != '\0')
-		return value_error(p, "\"%s\" has a control character", p->key->name);
-	if (strlen(w->v[0]) > TITLE_MAX)
-		return value_error(
-		    p, "\"%s\" has more than %d bytes", p->key->name, TITLE_MAX);
-	return value_take_text(p, w, object);
 }
 
 static int
@@ -444,16 +427,6 @@ value_clear_words(const struct schema_key *key, void *object)
 }
 
 static int
-read_paths(struct parse *p, struct words *w, void *object)
-{
-	int r = value_check_words(p, w, true);
-
-	for (size_t i = 0; r == 0 && i < w->n; i++)
-		r = check_path(p, w->v[i]);
-	return r < 0 ? r : value_take_words(p, w, object);
-}
-
-static int
 read_command(struct parse *p, struct words *w, void *object)
 {
 	int r = value_check_words(p, w, false);
@@ -484,9 +457,6 @@ refuse(struct parse *p, struct words *w, void *object)
   }
 
 const struct value_type value_path = TEXT(read_path);
-const struct value_type value_paths = { INI_LIST, read_paths, value_print_words,
-	value_clear_words, NULL };
-const struct value_type value_title = TEXT(read_title);
 const struct value_type value_socket = TEXT(read_socket);
 const struct value_type value_word = TEXT(read_word);
 const struct value_type value_group = TEXT(read_group);

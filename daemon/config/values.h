@@ -60,6 +60,7 @@ int value_take_text(struct parse *p, struct words *w, void *object);
 /* The list itself, after its length and duplicates are checked. */
 int value_take_words(struct parse *p, struct words *w, void *object);
 int value_check_words(struct parse *p, const struct words *w, bool unique);
+int value_check_path(struct parse *p, const char *word);
 void value_print_text(
     struct buffer *out, const struct schema_key *key, const void *object);
 void value_print_words(

@@ -287,11 +287,11 @@ line_health(const struct show *s, const char *health)
 }
 
 static void
-line_domains(const struct show *s, const struct json *domains)
+line_domains(const struct show *s, const char *label, const struct json *domains)
 {
 	struct buffer b = { 0 };
 
-	begin_line(s, &b, "domains");
+	begin_line(s, &b, label);
 	for (size_t i = 0; i < json_count(domains); i++) {
 		if (i > 0)
 			buffer_puts(&b, s->terminal ? " " : ",");
@@ -350,7 +350,9 @@ show_certificate(const struct show *s, const struct json *c)
 {
 	line(s, "name", text_of(c, "name"));
 	line(s, "origin", text_of(c, "origin"));
-	line_domains(s, json_get(c, "domains"));
+	line_domains(s, "domains", json_get(c, "domains"));
+	if (json_get(c, "domains_unicode") != NULL)
+		line_domains(s, "in unicode", json_get(c, "domains_unicode"));
 	line(s, "ca", text_of(c, "ca"));
 	line(s, "profile", text_of(c, "profile"));
 	line(s, "state", text_of(c, "state"));

@@ -5,14 +5,13 @@
  * What comes before (an order of earlier, a key) is in order_begin.c, what it can do
  * without in order_again.c. All of it is safe to repeat after a crash.
  */
-#include "renew/order_parts.h"
+#include "renew/order.h"
 
 #include <errno.h>
 #include <event2/event.h>
 #include <string.h>
 
 #include "buffer.h"
-#include "challenge/responder.h"
 #include "config/config.h"
 #include "inventory/store.h"
 #include "key.h"
@@ -20,11 +19,11 @@
 #include "platform/log.h"
 #include "renew/ca.h"
 #include "renew/keyjob.h"
+#include "renew/order_parts.h"
 #include "result.h"
 
 DEFINE_CLEANUP(struct order, order_free)
 
-static void order_pump(struct order *o);
 static ca_ready_cb account_ready_cb;
 
 struct log_fields
@@ -71,102 +70,6 @@ order_fail_here(struct order *o, const char *stage, const char *what, int r)
 
 	order_fail(o, failure);
 	acme_result_free(failure);
-}
-
-/* ---- challenges ---- */
-
-static void
-fetched_cb(const char *token, void *arg)
-{
-	struct order *o = arg;
-
-	if (o->flow == NULL)
-		return;
-	acme_flow_fetched(o->flow, clock_monotonic_ms(), token);
-	if (o->request == NULL && !o->changed)
-		order_pump(o);
-}
-
-static bool
-still_wanted(const struct acme_challenge *challenges, size_t count, const char *token)
-{
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(challenges[i].token, token) == 0)
-			return true;
-	return false;
-}
-
-/* What is published is what the flow wants answered: no more, no less. */
-static int
-publish(struct order *o)
-{
-	const struct acme_challenge *challenges;
-	size_t count = acme_flow_challenges(o->flow, &challenges);
-	size_t kept = 0;
-	char **grown;
-	int r;
-
-	for (size_t i = 0; i < o->published_count; i++) {
-		if (still_wanted(challenges, count, o->published[i])) {
-			o->published[kept++] = o->published[i];
-			continue;
-		}
-		responder_withdraw(o->means->responder, o->published[i], o);
-		free(o->published[i]);
-	}
-	o->published_count = kept;
-	grown = reallocarray(o->published, kept + count + 1, sizeof(*grown));
-	if (grown == NULL)
-		return -ENOMEM;
-	o->published = grown;
-	for (size_t i = 0; i < count; i++) {
-		bool known = false;
-
-		for (size_t k = 0; k < kept && !known; k++)
-			known = strcmp(o->published[k], challenges[i].token) == 0;
-		if (known)
-			continue;
-		r = responder_publish(o->means->responder, challenges[i].token,
-		    challenges[i].key_authorization, fetched_cb, o);
-		if (r < 0)
-			return r;
-		o->published[o->published_count] = strdup(challenges[i].token);
-		if (o->published[o->published_count] == NULL)
-			return -ENOMEM;
-		o->published_count++;
-	}
-	return 0;
-}
-
-static void
-withdraw_all(struct order *o)
-{
-	for (size_t i = 0; i < o->published_count; i++) {
-		responder_withdraw(o->means->responder, o->published[i], o);
-		free(o->published[i]);
-	}
-	free(o->published);
-	o->published = NULL;
-	o->published_count = 0;
-}
-
-void
-order_publish_stored(const struct renewal_means *means, const struct order_row *row)
-{
-	const char *line = row->challenges;
-
-	while (line != NULL && *line != '\0') {
-		size_t len = strcspn(line, "\n");
-		_cleanup_free_ char *text = strndup(line, len);
-		char *body = text != NULL ? strchr(text, ' ') : NULL;
-
-		if (body != NULL) {
-			*body++ = '\0';
-			(void)responder_publish(
-			    means->responder, text, body, NULL, NULL);
-		}
-		line += len + (line[len] == '\n');
-	}
 }
 
 /* ---- facts ---- */
@@ -343,7 +246,7 @@ end(struct order *o)
 {
 	int r;
 
-	withdraw_all(o);
+	order_withdraw(o);
 	if (acme_flow_chain(o->flow) == NULL) {
 		end_badly(o);
 		return;
@@ -364,7 +267,7 @@ act(struct order *o)
 
 	switch (acme_flow_next(o->flow, clock_monotonic_ms(), &request)) {
 	case ACME_SEND:
-		r = publish(o);
+		r = order_publish(o);
 		if (r == 0)
 			r = ca_send(o->ca, &request, reply_cb, o, &o->request);
 		if (r < 0)
@@ -392,7 +295,7 @@ saved_cb(int r, void *arg)
 	act(o);
 }
 
-static void
+void
 order_pump(struct order *o)
 {
 	int r;
@@ -509,7 +412,7 @@ order_free(struct order *o)
 	store_forget(o->means->store, o);
 	ca_forget(o->ca, o);
 	ca_cancel(o->request);
-	withdraw_all(o);
+	order_withdraw(o);
 	keyjob_forget(o->keyjob);
 	if (o->timer != NULL)
 		event_free(o->timer);

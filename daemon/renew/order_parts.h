@@ -1,8 +1,9 @@
 /*
  * order_parts.h - inside renew/: one order in flight, as its files share it.
  *
- * order.c pumps its flow; order_begin.c has what comes before it (an order of earlier,
- * a key); order_again.c what is tried at once after the CA has refused something.
+ * order.c pumps its flow, and order_challenges.c publishes what it wants answered;
+ * order_begin.c has what comes before it (an order of earlier, a key); order_again.c
+ * what is tried at once after the CA has refused something.
  */
 #ifndef ORDER_PARTS_H
 #define ORDER_PARTS_H
@@ -40,8 +41,14 @@ struct log_fields order_fields(const struct order *o);
 void order_fail(struct order *o, const struct acme_result *failure);
 /* The same for what went wrong here. */
 void order_fail_here(struct order *o, const char *stage, const char *what, int r);
+/* Saves what the flow has reached, then does what it says. */
+void order_pump(struct order *o);
 /* Its row is stored: the flow begins. */
 void order_begin_flow(struct order *o);
+
+/* What is published is what the flow wants answered (order_challenges.c). */
+int order_publish(struct order *o);
+void order_withdraw(struct order *o);
 
 /* The account is there: finds what is needed, and begins the flow (order_begin.c). */
 void order_begin(struct order *o);

@@ -377,6 +377,28 @@ renewals_repair(struct renewals *r)
 	return e;
 }
 
+/* By the text: parsing them all would cost much for the few that there are. */
+static int
+collect_own_cb(const struct certificate *c, void *arg)
+{
+	if (strstr(c->spec, "key_file") == NULL && strstr(c->spec, "csr_file") == NULL)
+		return 0;
+	return collect_cb(c, arg);
+}
+
+int
+renewals_repair_own(struct renewals *r)
+{
+	struct repair repair = { .renewals = r };
+	int e = certificate_walk(r->means.store, NULL, 0, collect_own_cb, &repair);
+
+	for (size_t i = 0; i < repair.count && e == 0; i++)
+		if (renewals_job(r, repair.ids[i]) == NULL)
+			repair_one(r, repair.ids[i]);
+	free(repair.ids);
+	return e;
+}
+
 int
 renewals_repair_one(struct renewals *r, const char *name)
 {

@@ -45,6 +45,9 @@ int renewals_configure(
 /* At start, before anything is served: publishes the challenges of orders in flight,
  * and writes again what is missing or damaged among the bundles, placeholders too. */
 int renewals_repair(struct renewals *r);
+/* The same for those with files of the administrator's (key_file, csr_file), which may
+ * hold something else by now. */
+int renewals_repair_own(struct renewals *r);
 /* The same for one that is new or changed: its placeholder doesn't wait for its turn.
  */
 int renewals_repair_one(struct renewals *r, const char *name);

@@ -22,7 +22,7 @@ static struct acme_identifier names[2];
 static void
 setup(void)
 {
-	strcpy(dir + strlen(dir) - 6, "XXXXXX");
+	memcpy(dir + strlen(dir) - 6, "XXXXXX", 6);
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/own.pem", dir);
 	ck_assert_int_eq(acme_identifier_parse("a.example", &names[0], NULL), 0);
