@@ -174,6 +174,7 @@ start_order(struct job *j, enum acme_key_type key_type, enum renew_reason reason
 		.key_type = key_type,
 		.reason = reason,
 		.reuse_key = key_to_reuse(j, key_type),
+		.repeated = j->row->failures > 0,
 	};
 
 	find_ca_at_work(j, key_type);

@@ -56,8 +56,10 @@ order_fail(struct order *o, const struct acme_result *failure)
 
 	if (failure == NULL)
 		failure = &no_memory;
-	/* a name that can't be validated says nothing of the CA */
-	if (strcmp(failure->stage, "authorize") != 0)
+	/* a name that can't be validated says nothing of the CA, nor does a file here
+	 */
+	if (strcmp(failure->stage, "authorize") != 0 &&
+	    strcmp(failure->stage, "key") != 0)
 		ca_note(o->ca, failure);
 	o->done_cb(failure, o->arg);
 }
@@ -328,8 +330,8 @@ choose_profile(const struct order *o)
 		return NULL;
 	if (ca_has_profile(o->ca, profile))
 		return profile;
-	log_line(
-	    LOG_INFO, &f, "the CA has no profile \"%s\": ordered without", profile);
+	log_line(o->wish.repeated ? LOG_DEBUG : LOG_NOTICE, &f,
+	    "the CA has no profile \"%s\": ordered without", profile);
 	return NULL;
 }
 

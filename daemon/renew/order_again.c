@@ -178,7 +178,7 @@ say_missing(
 	const char *detail =
 	    refusal->detail != NULL ? refusal->detail : "the CA gave no reason";
 
-	log_line(LOG_WARNING,
+	log_line(o->wish.repeated ? LOG_DEBUG : LOG_WARNING,
 	    &(struct log_fields){ .event = LOG_EVENT_NAME_MISSING,
 		.certificate = o->wish.name,
 		.domain = name,
@@ -291,8 +291,9 @@ drop_profile(struct order *o, const struct acme_result *failure)
 		return false;
 	o->profile_refused = true;
 	f.problem = failure->type;
-	log_line(LOG_WARNING, &f, "the CA refuses profile \"%s\", ordered without: %s",
-	    o->row->profile, failure->detail);
+	log_line(o->wish.repeated ? LOG_DEBUG : LOG_WARNING, &f,
+	    "the CA refuses profile \"%s\", ordered without: %s", o->row->profile,
+	    failure->detail);
 	return true;
 }
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -31,7 +34,7 @@ def public(key: object) -> bytes:
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
-def put_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
+def put_key(path: Path, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> None:
     path.touch(mode=0o600)
     path.write_bytes(pem(key))
 
@@ -259,6 +262,20 @@ def test_key_file(place: Place, renewd: Renewd) -> None:
     assert public(renewd.leaf(NAME).certificate.public_key()) != public(other.public_key())
 
 
+def test_two_key_files(place: Place, renewd: Renewd) -> None:
+    keys = [ec.generate_private_key(ec.SECP256R1()),
+            rsa.generate_private_key(public_exponent=65537, key_size=2048)]
+    paths = [place.path / "ec.pem", place.path / "rsa.pem"]
+    for path, key in zip(paths, keys):
+        put_key(path, key)
+    renewd.add_certificate(NAME, keys=["ecdsa-p256", "rsa-2048"], key_file=paths)
+    renewd.start()
+    renewd.wait_state(NAME)
+    for file, key in zip(("cert.ecdsa.pem", "cert.rsa.pem"), keys):
+        leaf = renewd.leaf(NAME, file).certificate
+        assert public(leaf.public_key()) == public(key.public_key())
+
+
 def test_key_files_that_are_refused(place: Place, renewd: Renewd) -> None:
     account = place.path / "account.pem"
     key = ec.generate_private_key(ec.SECP256R1())
@@ -444,6 +461,41 @@ def test_a_certificate_that_is_refused(renewd: Renewd, pebble: Pebble, place: Pl
     assert shown["last_error"]["stage"] == "download"
     assert not renewd.bundle(NAME, "cert.pem").exists()
     assert renewd.output().count("renewal failed") == 1
+
+
+class Huge(BaseHTTPRequestHandler):
+    """10 MB of certificates to whoever asks."""
+
+    certificates = b""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Type", "application/pem-certificate-chain")
+        self.end_headers()
+        with contextlib.suppress(OSError):  # hung up on, as it should be
+            self.wfile.write(self.certificates * (10 * 1024 * 1024 // len(self.certificates)))
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+def test_a_chain_of_ten_megabytes(renewd: Renewd, pebble: Pebble) -> None:
+    assert pebble.front
+    Huge.certificates = pebble.certificate.cert.read_bytes()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Huge) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        pebble.front.set_lines(f"""use_backend huge if {{ path_beg /certZ }}
+    default_backend pebble
+backend huge
+    server huge 127.0.0.1:{server.server_port}
+backend rest""")
+        renewd.add_certificate(NAME, placeholder=False)
+        renewd.start()
+        shown = renewd.wait_certificate(NAME, failures=1, activity="waiting")
+        server.shutdown()
+    assert "too large" in shown["last_error"]["detail"]
+    assert not renewd.bundle(NAME, "cert.pem").exists()
 
 
 def test_an_order_on_another_host(renewd: Renewd, pebble: Pebble) -> None:

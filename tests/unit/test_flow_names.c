@@ -508,7 +508,43 @@ START_TEST(an_order_on_another_host)
 }
 END_TEST
 
+START_TEST(an_account_on_another_host)
+{
+	static const char *const locations[] = { "https://ca.test/acct/1",
+		"https://evil.test/acct/1" };
+	static const char directory[] =
+	    "{\"newNonce\":\"https://ca.test/n\",\"newAccount\":\"https://ca.test/a\","
+	    "\"newOrder\":\"https://ca.test/o\"}";
+
+	for (size_t i = 0; i < ELEMENTS(locations); i++) {
+		const struct acme_account account = { .accept_terms = true };
+		struct scripted_ca ca = { 0 };
+		struct acme_session *session;
+		struct acme_request request;
+		struct acme_reply reply;
+
+		run_setup(&ca, "a.example.test");
+		ck_assert_int_eq(acme_session_new("https://ca.test/d", run_account_key,
+				     &account, &session),
+		    0);
+		ck_assert_int_eq(acme_session_next(session, &request), ACME_SEND);
+		acme_session_reply(session, run_reply(200, directory));
+		ck_assert_int_eq(acme_session_next(session, &request), ACME_SEND);
+		ck_assert_int_eq(request.action, ACME_ACTION_ACCOUNT);
+		reply = *run_reply(201, "{}");
+		reply.location = locations[i];
+		acme_session_reply(session, &reply);
+		ck_assert(acme_session_ready(session) == (i == 0));
+		if (i == 1)
+			ck_assert_ptr_nonnull(
+			    strstr(acme_session_result(session)->detail, locations[i]));
+		acme_session_free(session);
+		run_end(NULL, &ca);
+	}
+}
+END_TEST
+
 SUITE("flow_names", authorizations_in_any_number, all_that_fail_are_said,
     the_next_kind_is_tried, an_open_challenge_is_answered_again, a_bad_token_is_named,
     processing_is_resumed, any_retry_after, a_ca_that_contradicts_itself, bad_csr,
-    an_order_that_is_no_more, an_order_on_another_host)
+    an_order_that_is_no_more, an_order_on_another_host, an_account_on_another_host)
