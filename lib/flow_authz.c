@@ -409,13 +409,11 @@ summarize(const struct acme_flow *f, struct acme_result *all)
 			all->class = ACME_RETRY;
 		r = add_subproblem(all, &f->authz[i]);
 	}
-	if (r == 0 && all->subproblem_count == 1)
-		r = flow_copy(first->type, &all->type);
-	else if (r == 0)
-		r = flow_copy(same ? first->type : COMPOUND, &all->type);
-	if (r == 0 && first != NULL)
-		all->status = first->status;
-	return r;
+	if (r < 0 || first == NULL) /* what to say of it had no memory */
+		return -ENOMEM;
+	all->status = first->status;
+	return flow_copy(
+	    same || all->subproblem_count == 1 ? first->type : COMPOUND, &all->type);
 }
 
 struct acme_result *

@@ -25,7 +25,7 @@ static int
 write_request(struct acme_flow *f)
 {
 	_cleanup_free_ unsigned char *csr = NULL;
-	size_t len;
+	size_t len = 0;
 	int r;
 
 	if (f->csr != NULL)

@@ -122,6 +122,25 @@ def test_names_that_fail_are_dropped(request: pytest.FixtureRequest, version: st
     assert set(missing(renewd.certificate(NAME))) == {"www.blocked.test"}
 
 
+def test_a_crash_after_names_were_dropped(renewd: Renewd, dns: ChallTestSrv,
+                                          pebble: Pebble) -> None:
+    """The order without them is gone on with; no third one is made."""
+    assert pebble.front
+    dns.set_a("down.example.test", "127.0.0.2")
+    pebble.front.set_lines("http-request silent-drop if { path_beg /finalize }")
+    renewd.add_certificate(NAME, domains=[NAME, "down.example.test"], drop_failed_names=True)
+    renewd.start()
+    renewd.wait_log("ordered without down.example.test")
+    pebble.front.wait_count(2, "/order-plz")
+    wait_until(lambda: "finalize-order" in renewd.output(), "it finalizes")
+    renewd.kill()
+    pebble.front.set_lines("")
+    renewd.start()
+    assert set(missing(renewd.wait_state(NAME))) == {"down.example.test"}
+    assert renewd.leaf(NAME).names == {NAME}
+    assert pebble.front.count("/order-plz") == 2
+
+
 def test_names_that_fail_without_dropping(renewd: Renewd, dns: ChallTestSrv) -> None:
     """All that failed are told, each with its reason."""
     for name in ("one.example.test", "two.example.test"):

@@ -844,6 +844,8 @@ END_TEST
   "[deploy s]\ntype = signal\npidfile = /p\nprocess = x\nsignal = 40\n"            \
   "[defaults]\nca = own\ndeploy = e\nrenew_before = 2/7\n"                         \
   "[certificate a.example]\nca = zerossl own\nprofile = p!\nbundle_mode = 0600\n"  \
+  "preferred_chain = Root X 1\nlifetime = 12h\nkey_file = \"/a b\"\n"              \
+  "common_name = on\ndrop_failed_names = yes\n"                                    \
   "[certificate b.example]\ndeploy = h n s\nkeys = rsa-2048\nenabled = no\n"
 
 /* What is printed can be read, and prints the same. */
@@ -865,6 +867,10 @@ START_TEST(round_trip)
 	    "\n\n[certificate a.example]\ndomains = a.example\n"
 	    "ca = zerossl own\nkeys = ecdsa-p256\n"));
 	ck_assert_ptr_nonnull(strstr(first, "\nprofile = p!\n"));
+	ck_assert_ptr_nonnull(strstr(first, "\nkey_file = \"/a b\"\n"));
+	ck_assert_ptr_nonnull(strstr(first,
+	    "\npreferred_chain = \"Root X 1\"\nlifetime = 12h\ncommon_name = yes\n"
+	    "drop_failed_names = yes\n"));
 	ck_assert_ptr_nonnull(strstr(first, "\nrenew_before = 2/7\n"));
 	ck_assert_ptr_nonnull(
 	    strstr(first, "\ncommand = x \"a b\" \"\\\"q\\\"\" \"c,d\"\n"));
