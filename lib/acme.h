@@ -63,6 +63,10 @@ int acme_key_thumbprint(const struct acme_key *key, char ret[ACME_THUMBPRINT_SIZ
 const char *acme_key_weakness(const struct acme_key *key);
 /* Is it the same key? Public halves are compared. */
 bool acme_key_equal(const struct acme_key *a, const struct acme_key *b);
+/* SHA-256 of the public half as SubjectPublicKeyInfo (RFC 5280 section 4.1): the same
+ * for all certificates of a key. 64 characters of lower-case hex and a NUL. */
+#define ACME_FINGERPRINT_SIZE 65
+int acme_key_fingerprint(const struct acme_key *key, char ret[ACME_FINGERPRINT_SIZE]);
 struct acme_key *acme_key_free(struct acme_key *key);
 /* Overwrites and frees what held a key; NULL is fine. */
 void acme_wipe_free(void *secret, size_t len);
@@ -264,6 +268,36 @@ struct acme_request {
 struct acme_result *acme_reply_result(
     const struct acme_reply *reply, const char *stage);
 
+/* ---- Revocation ----------------------------------------------------------------- */
+
+/* Why a certificate is revoked, as its subscriber may say it (RFC 5280 section 5.3.1).
+ * CAs accept no other reasons. */
+enum acme_reason {
+	ACME_REASON_UNSPECIFIED = 0,
+	ACME_REASON_KEY_COMPROMISE = 1,
+	ACME_REASON_SUPERSEDED = 4,
+	ACME_REASON_CESSATION_OF_OPERATION = 5,
+};
+
+/* RFC 5280's names: "keyCompromise" and so on. Never NULL. */
+const char *acme_reason_name(enum acme_reason reason);
+/* The other way, without regard to case; -EINVAL where there is no such reason. */
+int acme_reason_parse(const char *name, enum acme_reason *ret);
+
+/* The payload of an ACME_ACTION_REVOKE for the chain's leaf (RFC 8555 section 7.6). The
+ * account's key signs it; or with the certificate's own as the key of the request,
+ * whoever has that one may revoke, account or not (see struct acme_account, none). To
+ * be freed with free(). -ENOMEM, -EINVAL for a reason of another kind. */
+int acme_revocation_payload(
+    const struct acme_chain *chain, enum acme_reason reason, char **ret_payload);
+/* Is it revoked now? Also where it had been before ("alreadyRevoked"). */
+bool acme_reply_is_revoked(const struct acme_reply *reply);
+
+/* The payload of an ACME_ACTION_DEACTIVATE, sent to the URL of an authorization (RFC
+ * 8555 section 7.5.2). For valid ones only: some CAs count a pending one that is
+ * deactivated as a failed validation. */
+#define ACME_DEACTIVATION "{\"status\":\"deactivated\"}"
+
 enum acme_next {
 	ACME_SEND = 1,     /* send what was returned, then report the reply */
 	ACME_WAIT = 2,     /* nothing to do before the time that the object tells */
@@ -281,6 +315,9 @@ struct acme_account {
 	const char *eab_kid;  /* external account binding (RFC 8555 7.3.4), or NULL */
 	const void *eab_key;  /* the HMAC key, decoded */
 	size_t eab_key_len;
+	bool none; /* there is no account, nor will there be: the session knows the
+		      directory, and serves for requests that are unsigned or have a key
+		      of their own. Its key may be NULL, all of the above is unused. */
 };
 
 /* Everything is copied; of key a reference is kept. -EINVAL unless directory_url is an
@@ -385,6 +422,19 @@ const char *acme_flow_order_url(const struct acme_flow *f);
  * Valid until the next call with a reply. */
 size_t acme_flow_challenges(
     const struct acme_flow *f, const struct acme_challenge **ret);
+/* An authorization at the CA (RFC 8555 section 7.1.4). */
+struct acme_authorization {
+	const char *url;
+	const char *identifier; /* with "*." where it is for a wildcard */
+	const char *expires;    /* RFC 3339, as the CA wrote it; NULL: it didn't say */
+};
+
+/* After success: the authorizations that this flow has seen become, or be, valid. They
+ * stay so at the CA until they expire, or are deactivated. An order that was ready when
+ * the flow first saw it needed none, and then there may be fewer than identifiers. As
+ * long-lived as the flow. 0 before. */
+size_t acme_flow_authorizations(
+    const struct acme_flow *f, const struct acme_authorization **ret);
 /* After success: the chain, checked. NULL otherwise. */
 const struct acme_chain *acme_flow_chain(const struct acme_flow *f);
 /* After failure: why. NULL otherwise. */

@@ -426,6 +426,26 @@ acme_chain_has_issuer(const struct acme_chain *chain, const char *common_name)
 }
 
 int
+cert_leaf_der(const struct acme_chain *chain, unsigned char **ret_der, size_t *ret_len)
+{
+	unsigned char *der = NULL;
+	int len = i2d_X509(chain->certs[0], &der);
+	unsigned char *copy;
+
+	if (len <= 0)
+		return -ENOMEM;
+	copy = malloc((size_t)len);
+	if (copy != NULL)
+		memcpy(copy, der, (size_t)len);
+	OPENSSL_free(der);
+	if (copy == NULL)
+		return -ENOMEM;
+	*ret_der = copy;
+	*ret_len = (size_t)len;
+	return 0;
+}
+
+int
 cert_pem(X509 *const *certs, size_t count, char **ret_pem)
 {
 	_cleanup_(BIO_freep) BIO *bio = BIO_new(BIO_s_mem());

@@ -143,6 +143,7 @@ acme_flow_free(struct acme_flow *f)
 	if (f == NULL)
 		return NULL;
 	flow_authz_clear(f);
+	flow_valid_clear(f);
 	free(f->identifiers);
 	acme_key_free(f->account_key);
 	acme_key_free(f->key);
@@ -403,6 +404,8 @@ enter(struct acme_flow *f, enum flow_state state)
 	/* validation and processing have deadlines of their own */
 	if (state == FLOW_FINALIZE || state == FLOW_NEW)
 		f->deadline = 0;
+	if (state == FLOW_ISSUED)
+		flow_valid_keep(f);
 	if (state == FLOW_ISSUED || state == FLOW_FAILED)
 		flow_authz_clear(f);
 	f->state = state;

@@ -43,6 +43,8 @@ struct flow_authz {
 	struct acme_result *complaint; /* what it said to the challenge request */
 	struct acme_result *error;     /* the last that it found wrong */
 	struct acme_identifier identifier;
+	bool wildcard;
+	char *expires; /* as last read */
 	char *challenge_url;
 	char *type;
 	char *token;
@@ -71,6 +73,10 @@ struct acme_flow {
 	char *order_url;
 	struct acme_chain *chain;
 	struct acme_result *result;
+	struct flow_authz *valid; /* after success; and what acme.h shows of them */
+	size_t valid_count;
+	struct acme_authorization *authorizations;
+	size_t shown_count; /* of these */
 
 	/* where it stands */
 	enum flow_state state;
@@ -152,5 +158,13 @@ void flow_issue_ask_finalize(struct acme_flow *f, struct acme_request *ret);
 void flow_issue_ask(struct acme_flow *f, struct acme_request *ret);
 void flow_issue_ask_alternate(struct acme_flow *f, struct acme_request *ret);
 flow_got_fn flow_issue_got_finalize, flow_issue_got, flow_issue_got_alternate;
+/* Frees what an authorization holds. */
+void flow_authz_free_all(struct flow_authz *authz, size_t count);
+
+/* ---- those that are valid (flow_valid.c) ---- */
+
+/* At success: keeps what is known of the authorizations. */
+void flow_valid_keep(struct acme_flow *f);
+void flow_valid_clear(struct acme_flow *f);
 
 #endif

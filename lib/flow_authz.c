@@ -132,8 +132,7 @@ note_pending(struct acme_flow *f, struct flow_authz *a, const struct wire_authz 
 
 /* Notes what the CA says of the current name. False: *ret_state says where it ends. */
 static bool
-note_authz(
-    struct acme_flow *f, const struct wire_authz *wire, enum flow_state *ret_state)
+note_authz(struct acme_flow *f, struct wire_authz *wire, enum flow_state *ret_state)
 {
 	struct flow_authz *a = &f->authz[f->current];
 
@@ -144,6 +143,9 @@ note_authz(
 		return false;
 	}
 	a->identifier = wire->identifier;
+	a->wildcard = wire->wildcard;
+	free(a->expires);
+	a->expires = steal_ptr(wire->expires);
 	a->seen = true;
 	a->valid = wire->status == WIRE_VALID;
 	if (a->valid)
@@ -458,18 +460,25 @@ acme_flow_fetched(struct acme_flow *f, int64_t now, const char *token)
 }
 
 void
+flow_authz_free_all(struct flow_authz *authz, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		free(authz[i].url);
+		free(authz[i].expires);
+		free(authz[i].challenge_url);
+		free(authz[i].type);
+		free(authz[i].token);
+		free(authz[i].key_authorization);
+		acme_result_free(authz[i].complaint);
+		acme_result_free(authz[i].error);
+	}
+	free(authz);
+}
+
+void
 flow_authz_clear(struct acme_flow *f)
 {
-	for (size_t i = 0; i < f->authz_count; i++) {
-		free(f->authz[i].url);
-		free(f->authz[i].challenge_url);
-		free(f->authz[i].type);
-		free(f->authz[i].token);
-		free(f->authz[i].key_authorization);
-		acme_result_free(f->authz[i].complaint);
-		acme_result_free(f->authz[i].error);
-	}
-	free(f->authz);
+	flow_authz_free_all(f->authz, f->authz_count);
 	f->authz = NULL;
 	f->authz_count = 0;
 	free(f->challenges);

@@ -23,6 +23,7 @@ struct acme_session {
 	struct acme_key *key;
 	char *account_url;
 	char *contacts;
+	bool no_account;
 	bool accept_terms;
 	char *eab_kid;
 	unsigned char *eab_key;
@@ -52,6 +53,9 @@ copy_account(struct acme_session *s, const struct acme_account *account)
 {
 	int r;
 
+	s->no_account = account->none;
+	if (s->no_account)
+		return 0;
 	s->accept_terms = account->accept_terms;
 	r = copy(account->url, &s->account_url);
 	if (r == 0)
@@ -277,7 +281,7 @@ bool
 acme_session_ready(const struct acme_session *s)
 {
 	return s->result == NULL && s->directory != NULL && !s->stale &&
-	    s->account_url != NULL;
+	    (s->no_account || s->account_url != NULL);
 }
 
 const struct acme_result *

@@ -102,6 +102,7 @@ struct wire_authz {
 	enum wire_status status;
 	struct acme_identifier identifier; /* type 0: of an unknown type */
 	bool wildcard;
+	char *expires; /* RFC 3339 by its looks; NULL: it didn't say */
 	struct wire_challenge
 	    *challenges; /* those with a type, a URL and a good token */
 	size_t challenge_count;

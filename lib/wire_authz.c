@@ -15,6 +15,7 @@
 #define CHALLENGES_MAX 32
 #define TOKEN_MAX      512
 #define TYPE_MAX       64
+#define EXPIRES_MAX    64
 
 /* RFC 8555 section 8.1: the token has base64url characters only. */
 static bool
@@ -85,6 +86,18 @@ read_challenges(const struct json *list, struct wire_authz *a)
 	return 0;
 }
 
+/* A time is digits and a few letters; it is for others to take apart. */
+static char *
+read_expires(const struct json *json)
+{
+	const char *text = json_string(json_get(json, "expires"));
+
+	if (text == NULL || *text == '\0' || strlen(text) > EXPIRES_MAX ||
+	    text[strspn(text, "0123456789-+:.TtZz")] != '\0')
+		return NULL;
+	return strdup(text);
+}
+
 static int
 read_members(const struct json *json, struct wire_authz *a)
 {
@@ -94,6 +107,7 @@ read_members(const struct json *json, struct wire_authz *a)
 
 	a->status = wire_status_read(json);
 	a->wildcard = json_is_true(json_get(json, "wildcard"));
+	a->expires = read_expires(json);
 	if (a->status == WIRE_UNKNOWN || type == NULL || value == NULL)
 		return -EBADMSG;
 	if (strcmp(type, "dns") == 0 || strcmp(type, "ip") == 0)
@@ -131,6 +145,7 @@ wire_authz_free(struct wire_authz *a)
 	for (size_t i = 0; i < a->challenge_count; i++)
 		clear_challenge(&a->challenges[i]);
 	free(a->challenges);
+	free(a->expires);
 	free(a);
 	return NULL;
 }

@@ -13,7 +13,9 @@
 #include "config/config.h"
 #include "control/named.h"
 #include "control/problem.h"
+#include "control/revoke.h"
 #include "control/routes.h"
+#include "inventory/revocations.h"
 #include "json.h"
 #include "platform/clock.h"
 #include "platform/log.h"
@@ -251,20 +253,29 @@ edit_put(struct call *call)
 /* ---- DELETE ---- */
 
 static int
-read_flags(struct call *call, bool *ret_purge)
+read_flags(struct call *call, bool *ret_purge, bool *ret_revoke)
 {
-	bool revoke;
-
 	if (call_unknown_parameter(call, "purge revoke") ||
 	    named_flag(call, "purge", ret_purge) < 0 ||
-	    named_flag(call, "revoke", &revoke) < 0)
+	    named_flag(call, "revoke", ret_revoke) < 0)
 		return -EINVAL;
-	if (revoke) {
-		named_refuse_field(
-		    call, "revoke", "this version cannot revoke certificates yet");
-		return -EINVAL;
-	}
 	return 0;
+}
+
+/* Without its key and chain nobody could go on with that. */
+static bool
+is_being_revoked(struct call *call, const struct certificate *c)
+{
+	struct revocation *rows = NULL;
+	size_t count = 0;
+
+	if (revocation_list(call->service->means.store, c->id, &rows, &count) < 0)
+		return false;
+	revocation_free_all(rows, count);
+	if (count > 0)
+		named_refuse(call, 409,
+		    "it is still to be revoked, for which its files and keys are needed");
+	return count > 0;
 }
 
 static void
@@ -272,6 +283,8 @@ purge(struct call *call, const struct certificate *c)
 {
 	int r;
 
+	if (is_being_revoked(call, c))
+		return;
 	r = renewals_purge(call->service->means.renewals, c);
 	if (r == -EBUSY)
 		named_refuse(call, 503,
@@ -288,6 +301,10 @@ purge(struct call *call, const struct certificate *c)
 static void
 forget(struct call *call, const struct certificate *c)
 {
+	if (c->removed_at != 0) { /* with the revocation */
+		call_reply_saved(call, 204, NULL);
+		return;
+	}
 	if (certificate_set_removed(call->service->means.store, c->id, clock_now()) <
 	    0) {
 		named_refuse(call, 500, "the inventory could not be written");
@@ -303,12 +320,15 @@ edit_delete(struct call *call)
 {
 	_cleanup_(certificate_freep) struct certificate *c = NULL;
 	bool with_files;
+	bool revoke;
 
-	if (read_flags(call, &with_files) < 0 || named_find_any(call, &c) < 0 ||
-	    is_configured(call, c))
+	if (read_flags(call, &with_files, &revoke) < 0 ||
+	    named_find_any(call, &c) < 0 || is_configured(call, c))
 		return;
-	if (c == NULL || (c->removed_at != 0 && !with_files))
+	if (c == NULL || (c->removed_at != 0 && !with_files && !revoke))
 		named_refuse(call, 404, "there is no certificate of this name");
+	else if (revoke)
+		revoke_before(call, c, with_files ? purge : forget);
 	else if (with_files)
 		purge(call, c);
 	else

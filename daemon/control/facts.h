@@ -10,6 +10,7 @@
 
 #include "config/config.h"
 #include "inventory/inventory.h"
+#include "inventory/revocations.h"
 #include "renew/renewal.h"
 
 struct facts {
@@ -20,6 +21,8 @@ struct facts {
 	size_t issued_count;
 	struct deployment *deployments;
 	size_t deployment_count;
+	struct revocation *revocations; /* that aren't done */
+	size_t revocation_count;
 	enum renewal_activity doing;
 	int64_t now;
 };

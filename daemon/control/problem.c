@@ -32,7 +32,9 @@ static const struct {
 	{ 422, "Unprocessable Content" },
 	{ 429, "Too Many Requests" },
 	{ 500, "Internal Server Error" },
+	{ 502, "Bad Gateway" },
 	{ 503, "Service Unavailable" },
+	{ 504, "Gateway Timeout" },
 };
 
 static const char *
@@ -81,7 +83,7 @@ compose(const struct problem *p, char **ret, size_t *ret_len)
 	int r;
 
 	json_open_object(w);
-	json_member_string(w, "type", "about:blank");
+	json_member_string(w, "type", p->type != NULL ? p->type : "about:blank");
 	json_member_string(w, "title", title(p->status));
 	json_member_integer(w, "status", p->status);
 	json_member_string(w, "detail",

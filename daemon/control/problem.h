@@ -13,6 +13,7 @@ struct evhttp_request;
 
 struct problem {
 	int status;
+	const char *type;   /* a CA's, or NULL */
 	const char *detail; /* one sentence for people */
 	const char *field;  /* of the request, that `detail` is about; or NULL */
 	const struct config_errors *errors; /* several of those, or NULL */

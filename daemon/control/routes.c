@@ -32,9 +32,12 @@ static const struct route routes[] = {
 	{ EVHTTP_REQ_PUT, "/v1/certificates/NAME", ROUTE_CHANGE, edit_put,
 	    "add it, or change it: keys of the configuration, unless it is there" },
 	{ EVHTTP_REQ_DELETE, "/v1/certificates/NAME", ROUTE_CHANGE, edit_delete,
-	    "renew it no more; purge=1: its files and keys go at once" },
+	    "renew it no more; purge=1: its files and keys go at once; revoke=1: it is"
+	    " revoked before" },
 	{ EVHTTP_REQ_POST, "/v1/certificates/NAME/renew", ROUTE_CHANGE,
 	    certificates_renew, "renew it now where due, or always with force" },
+	{ EVHTTP_REQ_POST, "/v1/certificates/NAME/revoke", ROUTE_CHANGE, revoke_run,
+	    "revoke it, and wait for the CA" },
 	{ EVHTTP_REQ_GET, "/v1/certificates/NAME/history", ROUTE_LOOK, events_history,
 	    "what happened to it, an event a line" },
 	{ EVHTTP_REQ_GET, "/v1/certificates/NAME/bundle", ROUTE_CHANGE, pem_show,

@@ -50,6 +50,7 @@ void certificates_renew(struct call *call);
 void certificates_deploy(struct call *call);
 void certificates_pause(struct call *call);
 void certificates_resume(struct call *call);
+void revoke_run(struct call *call);
 void edit_put(struct call *call);
 void edit_delete(struct call *call);
 

@@ -402,6 +402,8 @@ write_row(struct json_writer *w, const struct issued *row)
 	view_member_time(w, "not_after", row->not_after);
 	json_member_string(w, "chain", row->top);
 	json_member_raw(w, "missing", row->missing != NULL ? row->missing : "[]");
+	if (row->revoked_at != 0)
+		view_member_time(w, "revoked_at", row->revoked_at);
 	json_close_object(w);
 }
 
@@ -414,6 +416,34 @@ write_deployment(struct json_writer *w, const struct deployment *d)
 	view_member_time(w, "at", d->at);
 	json_member_string(w, "detail", d->detail != NULL ? d->detail : "");
 	json_close_object(w);
+}
+
+/* What is asked for and not done. */
+static void
+write_revocation(struct json_writer *w, const struct revocation *r, int64_t now)
+{
+	json_open_object(w);
+	json_member_string(w, "reason", acme_reason_name(r->reason));
+	json_member_string(w, "key", acme_key_type_name(r->key_type));
+	json_member_string(w, "serial", r->serial);
+	view_member_time(w, "asked_at", r->asked_at);
+	view_member_time(w, "next_attempt",
+	    !r->waits && r->next_attempt > now ? r->next_attempt : 0);
+	json_member_string(w, "detail",
+	    r->detail != NULL ? r->detail
+		: r->waits    ? "it is replaced first"
+			      : "the CA is asked");
+	json_close_object(w);
+}
+
+static void
+write_revocations(struct json_writer *w, const struct facts *f)
+{
+	json_name(w, "revocations");
+	json_open_array(w);
+	for (size_t i = 0; i < f->revocation_count; i++)
+		write_revocation(w, &f->revocations[i], f->now);
+	json_close_array(w);
 }
 
 static void
@@ -461,5 +491,7 @@ view_write(struct json_writer *w, const struct facts *f, const struct view *v)
 	for (size_t i = 0; i < f->deployment_count; i++)
 		write_deployment(w, &f->deployments[i]);
 	json_close_array(w);
+	if (f->revocation_count > 0)
+		write_revocations(w, f);
 	json_close_object(w);
 }

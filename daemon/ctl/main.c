@@ -31,6 +31,8 @@ struct command_line {
 #define LONG_ONLY 256
 
 static int take_timeout(struct command_line *line, const char *value);
+static int take_reason(struct command_line *line, const char *value);
+static int take_key(struct command_line *line, const char *value);
 
 /* The options that only some verbs take. */
 static const struct {
@@ -51,6 +53,9 @@ static const struct {
 	{ "ca", CTL_CA, required_argument, 0, CTL_SET_CA, NULL },
 	{ "profile", CTL_PROFILE, required_argument, 0, CTL_SET_PROFILE, NULL },
 	{ "deploy", CTL_DEPLOY, required_argument, 0, CTL_SET_DEPLOY, NULL },
+	{ "reason", CTL_REASON, required_argument, 0, -1, take_reason },
+	{ "key", CTL_KEY, required_argument, 0, -1, take_key },
+	{ "yes", CTL_YES, no_argument, 0, -1, NULL },
 };
 
 static const struct option common_options[] = {
@@ -132,6 +137,21 @@ take_timeout(struct command_line *line, const char *value)
 	if (r < 0)
 		fprintf(stderr, "renewctl: --timeout wants a time as 90s or 10m\n");
 	return r;
+}
+
+/* Judged by the verb, or by the daemon. */
+static int
+take_reason(struct command_line *line, const char *value)
+{
+	line->ctl.reason = value;
+	return 0;
+}
+
+static int
+take_key(struct command_line *line, const char *value)
+{
+	line->ctl.key = value;
+	return 0;
 }
 
 static void

@@ -330,8 +330,10 @@ static void
 show_rows(const struct show *s, const struct json *certificate)
 {
 	static const char *const issued[] = { "key", "serial", "fingerprint_sha256",
-		"issuer", "not_before", "not_after", "chain" };
+		"issuer", "not_before", "not_after", "chain", "revoked_at" };
 	static const char *const deployed[] = { "target", "state", "at", "detail" };
+	static const char *const revoked[] = { "reason", "key", "serial", "asked_at",
+		"next_attempt", "detail" };
 	const struct json *rows = json_get(certificate, "certificates");
 
 	for (size_t i = 0; i < json_count(rows); i++) {
@@ -343,6 +345,10 @@ show_rows(const struct show *s, const struct json *certificate)
 	for (size_t i = 0; i < json_count(rows); i++)
 		line_fields(
 		    s, "deployment", json_at(rows, i), deployed, ELEMENTS(deployed));
+	rows = json_get(certificate, "revocations");
+	for (size_t i = 0; i < json_count(rows); i++)
+		line_fields(
+		    s, "to be revoked", json_at(rows, i), revoked, ELEMENTS(revoked));
 }
 
 void

@@ -328,7 +328,12 @@ const struct verb verbs[] = {
 	    "have this certificate, too; one that was added so is changed" },
 	{ "remove", "NAME [--purge] [--revoke]", 1, 1, CTL_PURGE | CTL_REVOKE,
 	    CTL_USAGE, verb_remove,
-	    "renew it no more; --purge: its files and keys go at once" },
+	    "renew it no more; --purge: its files and keys go at once; --revoke: it is"
+	    " revoked before" },
+	{ "revoke", "NAME [--reason=] [--key=] [--yes]", 1, 1,
+	    CTL_REASON | CTL_KEY | CTL_YES, CTL_USAGE, verb_revoke,
+	    "have the CA revoke it; --reason: unspecified, keyCompromise, superseded,"
+	    " cessationOfOperation" },
 	{ "deploy", "NAME", 1, 1, 0, CTL_USAGE, verb_deploy,
 	    "tell all its servers again" },
 	{ "pause", "NAME", 1, 1, 0, CTL_USAGE, verb_pause,

@@ -35,6 +35,9 @@ enum ctl_option {
 	CTL_CA = 1 << 7,
 	CTL_PROFILE = 1 << 8,
 	CTL_DEPLOY = 1 << 9,
+	CTL_REASON = 1 << 10,
+	CTL_KEY = 1 << 11,
+	CTL_YES = 1 << 12,
 };
 
 /* What `add` says about a certificate, beside its domains: keys of the configuration.
@@ -54,6 +57,8 @@ struct ctl {
 	bool json;
 	unsigned given; /* enum ctl_option */
 	int64_t timeout_s;
+	const char *reason; /* NULL: not given */
+	const char *key;
 	const char *settings[CTL_SETTINGS]; /* NULL: not given */
 	char *const *args;                  /* behind the verb */
 	size_t count;
@@ -101,6 +106,8 @@ int verb_pause(const struct ctl *ctl);
 int verb_resume(const struct ctl *ctl);
 int verb_deploy(const struct ctl *ctl);
 int verb_reload(const struct ctl *ctl);
+/* In revoke.c. */
+int verb_revoke(const struct ctl *ctl);
 /* In streams.c. */
 int verb_events(const struct ctl *ctl);
 int verb_history(const struct ctl *ctl);

@@ -148,18 +148,23 @@ struct issued {
 	int64_t not_after;
 	int64_t issued_at;
 	int64_t revoked_at;
-	struct secret
-	    key;       /* empty where the caller didn't ask for it, or it isn't here */
-	char *chain;   /* PEM; NULL likewise */
-	char *wish;    /* what else was asked for, due_wish(); NULL: not known */
-	char *missing; /* names that it lacks, as the API shows them; NULL: none */
-	bool stale;    /* not stored: one's own file holds another key by now */
+	char *spki;        /* acme_key_fingerprint() of its key; NULL in rows of old */
+	bool compromised;  /* read only: its key is never to be used again */
+	bool superseded;   /* read only: to be revoked when it is replaced */
+	struct secret key; /* empty where nobody asked for it, or it isn't here */
+	char *chain;       /* PEM; NULL likewise */
+	char *wish;        /* what else was asked for, due_wish(); NULL: not known */
+	char *missing;     /* names that it lacks, as the API shows them; NULL: none */
+	bool stale;        /* not stored: one's own file holds another key by now */
 };
 /* Becomes the current one of its certificate and key type. Sets i->id. */
 int issued_insert(struct store *s, struct issued *i);
 /* The current ones of a certificate, in no special order: at most 2 rows. */
 int issued_current(struct store *s, int64_t certificate, bool with_secrets,
     struct issued **ret, size_t *ret_count);
+/* One, with its secrets. */
+int issued_get(struct store *s, int64_t id, struct issued **ret);
+int issued_set_revoked(struct store *s, int64_t id, int64_t now);
 void issued_free_all(struct issued *rows, size_t count);
 
 /* ---- orders in flight ---- */

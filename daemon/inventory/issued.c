@@ -36,8 +36,8 @@ issued_insert(struct store *s, struct issued *i)
 	q = store_write(s,
 	    "INSERT INTO issued (certificate, key_type, current, ca, account, names,"
 	    " profile, serial, fingerprint, issuer, top, not_before, not_after, issued_at,"
-	    " key, chain, wish, missing)"
-	    " VALUES (?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+	    " key, chain, spki, wish, missing)"
+	    " VALUES (?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 	bind_integer(q, i->certificate);
 	bind_integer(q, i->key_type);
 	bind_text(q, i->ca);
@@ -53,6 +53,7 @@ issued_insert(struct store *s, struct issued *i)
 	bind_integer(q, i->issued_at);
 	bind_blob(q, i->key.data, i->key.len);
 	bind_text(q, i->chain);
+	bind_text(q, i->spki);
 	bind_text(q, i->wish);
 	bind_text(q, i->missing);
 	r = statement_run(q);
@@ -88,9 +89,13 @@ read_row(struct statement *q, bool with_secrets, struct issued *i)
 	if (r == 0)
 		r = column_copy(q, &i->top);
 	if (r == 0)
+		r = column_copy(q, &i->spki);
+	if (r == 0)
 		r = column_copy(q, &i->wish);
 	if (r == 0)
 		r = column_copy(q, &i->missing);
+	i->compromised = column_integer(q) != 0;
+	i->superseded = column_integer(q) != 0;
 	if (r == 0 && with_secrets)
 		r = column_secret(q, &i->key.data, &i->key.len);
 	if (r == 0 && with_secrets)
@@ -100,7 +105,9 @@ read_row(struct statement *q, bool with_secrets, struct issued *i)
 
 #define COLUMNS                                                                       \
   "id, certificate, key_type, account, not_before, not_after, issued_at, revoked_at," \
-  " ca, names, profile, serial, fingerprint, issuer, top, wish, missing"
+  " ca, names, profile, serial, fingerprint, issuer, top, spki, wish, missing,"       \
+  " EXISTS (SELECT 1 FROM compromised_keys k WHERE k.spki = issued.spki),"            \
+  " EXISTS (SELECT 1 FROM revocations r WHERE r.issued = issued.id AND r.waits = 1)"
 #define WHERE " FROM issued WHERE certificate = ? AND current = 1 ORDER BY key_type"
 
 int
@@ -132,6 +139,43 @@ issued_current(struct store *s, int64_t certificate, bool with_secrets,
 	return 0;
 }
 
+int
+issued_get(struct store *s, int64_t id, struct issued **ret)
+{
+	struct statement *q =
+	    store_read(s, "SELECT " COLUMNS ", key, chain FROM issued WHERE id = ?");
+	struct issued *row = calloc(1, sizeof(*row));
+	int r;
+
+	if (row == NULL)
+		return -ENOMEM;
+	bind_integer(q, id);
+	r = statement_step(q);
+	if (r == 1) {
+		r = read_row(q, true, row);
+		statement_reset(q);
+	} else if (r == 0) {
+		r = -ENOENT;
+	}
+	if (r < 0) {
+		issued_free_all(row, 1);
+		return r;
+	}
+	*ret = row;
+	return 0;
+}
+
+int
+issued_set_revoked(struct store *s, int64_t id, int64_t now)
+{
+	struct statement *q =
+	    store_write(s, "UPDATE issued SET revoked_at = ? WHERE id = ?");
+
+	bind_integer(q, now);
+	bind_integer(q, id);
+	return statement_run(q);
+}
+
 void
 issued_free_all(struct issued *rows, size_t count)
 {
@@ -143,6 +187,7 @@ issued_free_all(struct issued *rows, size_t count)
 		free(rows[k].fingerprint);
 		free(rows[k].issuer);
 		free(rows[k].top);
+		free(rows[k].spki);
 		secret_clear(&rows[k].key);
 		free(rows[k].chain);
 		free(rows[k].wish);

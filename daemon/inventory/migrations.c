@@ -107,6 +107,41 @@ const char *const migrations[] = {
 	") STRICT;"
 	"CREATE INDEX history_certificate ON history (certificate, id);",
 
+	/* revocations; keys never to be used again; authorizations at the CAs */
+	"ALTER TABLE issued ADD COLUMN spki TEXT;"
+	"CREATE INDEX issued_spki ON issued (spki) WHERE spki IS NOT NULL;"
+	"CREATE INDEX issued_account ON issued (account, names) WHERE current = 1;"
+
+	"CREATE TABLE revocations ("
+	" issued INTEGER PRIMARY KEY REFERENCES issued (id) ON DELETE CASCADE,"
+	" reason INTEGER NOT NULL,"
+	" waits INTEGER NOT NULL,"
+	" removal INTEGER NOT NULL,"
+	" asked_at INTEGER NOT NULL,"
+	" failures INTEGER NOT NULL,"
+	" next_attempt INTEGER NOT NULL,"
+	" detail TEXT"
+	") STRICT;"
+	"CREATE INDEX revocations_next ON revocations (waits, next_attempt);"
+
+	"CREATE TABLE compromised_keys ("
+	" spki TEXT PRIMARY KEY,"
+	" at INTEGER NOT NULL"
+	") STRICT, WITHOUT ROWID;"
+
+	"CREATE TABLE authorizations ("
+	" id INTEGER PRIMARY KEY,"
+	" account INTEGER NOT NULL,"
+	" identifier TEXT NOT NULL,"
+	" url TEXT NOT NULL UNIQUE,"
+	" expires INTEGER NOT NULL,"
+	" failures INTEGER NOT NULL DEFAULT 0,"
+	" next_attempt INTEGER NOT NULL DEFAULT 0"
+	") STRICT;"
+	"CREATE INDEX authorizations_name ON authorizations (account, identifier);"
+	"CREATE INDEX authorizations_next ON authorizations (next_attempt)"
+	" WHERE next_attempt > 0;"
+	"CREATE INDEX authorizations_expires ON authorizations (expires);",
 	/* orders: what else was wished for, and the names that the CA refused, as JSON
 	 */
 	"ALTER TABLE issued ADD COLUMN wish TEXT;"

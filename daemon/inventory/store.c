@@ -19,7 +19,7 @@
 #include "inventory/statement.h"
 #include "scope.h"
 
-#define STATEMENTS_MAX  64
+#define STATEMENTS_MAX  128
 #define PARAMETER_FIRST 1
 #define BUSY_MS         1000 /* sqlite3(1) in somebody's hands; the loop waits */
 #define COMMIT_PRIORITY 2    /* after all else of this turn */

@@ -50,6 +50,7 @@ struct ca {
 	char *contacts;
 	bool accept_terms;
 	bool built_in;
+	bool no_account; /* nor will it get one */
 	enum acme_key_type key_type;
 	char *key_file;
 	char *trust_file;
@@ -147,6 +148,17 @@ ca_new(
 		return r;
 	*ret = steal_ptr(ca);
 	return 0;
+}
+
+int
+ca_new_without_account(
+    const struct renewal_means *means, const struct ca_config *config, struct ca **ret)
+{
+	int r = ca_new(means, config, ret);
+
+	if (r == 0)
+		(*ret)->no_account = true;
+	return r;
 }
 
 bool
@@ -392,7 +404,7 @@ have_account(struct ca *ca)
 {
 	int r = 0;
 
-	if (ca->account_committed)
+	if (ca->account_committed || ca->no_account)
 		return true;
 	if (ca->account != 0 || ca->keyjob != NULL)
 		return false;
@@ -461,12 +473,13 @@ open_session(struct ca *ca)
 		.contacts = ca->contacts,
 		.accept_terms = ca->accept_terms,
 		.eab_kid = ca->eab_kid,
+		.none = ca->no_account,
 	};
 	unsigned char *eab_key = NULL;
 	size_t eab_key_len = 0;
 	int r = 0;
 
-	if (ca->eab_kid != NULL && ca->account_url == NULL)
+	if (ca->eab_kid != NULL && ca->account_url == NULL && !ca->no_account)
 		r = read_eab_key(ca->eab_key_file, &eab_key, &eab_key_len);
 	if (r == 0) {
 		account.eab_key = eab_key;

@@ -19,6 +19,9 @@ struct ca_request;
 /* config is copied as far as needed. means is lent. */
 int ca_new(
     const struct renewal_means *means, const struct ca_config *config, struct ca **ret);
+/* The same, but it never has an account: for requests with a key of their own. */
+int ca_new_without_account(
+    const struct renewal_means *means, const struct ca_config *config, struct ca **ret);
 /* A CA lives as long as somebody holds it: the configuration, or an order in flight. */
 struct ca *ca_ref(struct ca *ca);
 struct ca *ca_unref(struct ca *ca);

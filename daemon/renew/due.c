@@ -106,7 +106,9 @@ due_reason(const struct certificate *c, const struct certificate_spec *spec,
 
 	if (i == NULL)
 		return RENEW_NEW;
-	if (i->revoked_at != 0)
+	if (i->compromised)
+		return RENEW_KEY_COMPROMISE;
+	if (i->revoked_at != 0 || i->superseded)
 		return RENEW_REVOKED;
 	if (changed(spec, names, i, key_type))
 		return RENEW_CHANGED;

@@ -11,7 +11,9 @@
 #include "renew/renewal.h"
 
 struct ca;
+struct deactivator;
 struct job;
+struct revoker;
 
 struct renewals {
 	struct renewal_means means;
@@ -25,6 +27,8 @@ struct renewals {
 	size_t ordering;       /* jobs that are at a CA */
 	int64_t stalled_until; /* the inventory could not be written */
 	bool stalled_said;
+	struct revoker *revoker;
+	struct deactivator *deactivator;
 };
 
 struct job {
@@ -80,6 +84,8 @@ void job_note_failure(struct job *j, const char *ca, const struct acme_result *f
 void job_note_text(struct job *j, const char *stage, const char *what, const char *why);
 void job_note_errno(struct job *j, const char *stage, const char *what, int r);
 void job_note_success(struct job *j);
+/* A failure as last_error of the API; to be freed, NULL without memory. */
+char *job_describe(const struct acme_result *failure, int64_t now);
 
 /* Ends it halfway; what it reached is in the inventory. */
 void job_drop(struct job *j);

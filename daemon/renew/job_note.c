@@ -42,6 +42,20 @@ describe(struct json_writer *w, const struct acme_result *failure, int64_t now)
 	json_close_object(w);
 }
 
+char *
+job_describe(const struct acme_result *failure, int64_t now)
+{
+	struct json_writer *w = json_writer_new();
+	char *text = NULL;
+
+	if (failure != NULL)
+		describe(w, failure, now);
+	if (w == NULL || failure == NULL || json_writer_steal(w, &text, NULL) < 0)
+		text = NULL;
+	json_writer_free(w);
+	return text;
+}
+
 /* What is the matter with a whole CA has been said there, once. */
 static int
 log_level(
@@ -81,16 +95,11 @@ job_note_failure(struct job *j, const char *ca, const struct acme_result *failur
 {
 	struct certificate *c = j->row;
 	int64_t now = clock_now();
-	struct json_writer *w = json_writer_new();
 	_cleanup_free_ char *before = c->last_error;
 	char at[CLOCK_TEXT_SIZE];
 	int level;
 
-	c->last_error = NULL;
-	describe(w, failure, now);
-	if (w != NULL)
-		(void)json_writer_steal(w, &c->last_error, NULL);
-	json_writer_free(w);
+	c->last_error = job_describe(failure, now);
 	c->failures++;
 	c->parked = failure->class == ACME_GIVE_UP;
 	c->next_attempt = c->parked ? 0

@@ -13,11 +13,13 @@
 
 #include "buffer.h"
 #include "config/config.h"
+#include "inventory/revocations.h"
 #include "inventory/store.h"
 #include "key.h"
 #include "platform/clock.h"
 #include "platform/log.h"
 #include "renew/ca.h"
+#include "renew/deactivate.h"
 #include "renew/keyjob.h"
 #include "renew/order_parts.h"
 #include "result.h"
@@ -108,6 +110,20 @@ note_facts(struct order *o)
 	return 0;
 }
 
+/* Reported while it was at the CA. */
+static int
+revoke_if_compromised(struct order *o, int64_t issued)
+{
+	int r = compromised_has(o->means->store, o->spki);
+
+	if (r <= 0)
+		return r;
+	return revocation_ask(o->means->store,
+	    &(struct revocation){ .issued = issued,
+		.reason = ACME_REASON_KEY_COMPROMISE,
+		.asked_at = clock_now() });
+}
+
 /* Issued: the certificate, the end of the order and the event are one commit. */
 static int
 store_issued(struct order *o)
@@ -139,7 +155,12 @@ store_issued(struct order *o)
 	if (r < 0)
 		return r;
 	row.chain = pem;
-	r = issued_insert(o->means->store, &row);
+	row.spki = o->spki;
+	r = deactivate_note_issue(o->means->store, &row, o->flow);
+	if (r == 0)
+		r = issued_insert(o->means->store, &row);
+	if (r == 0)
+		r = revoke_if_compromised(o, row.id);
 	if (r == 0)
 		r = order_delete(o->means->store, o->row->id);
 	if (r == 0)

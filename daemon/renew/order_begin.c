@@ -12,6 +12,7 @@
 
 #include "buffer.h"
 #include "config/config.h"
+#include "inventory/revocations.h"
 #include "inventory/store.h"
 #include "key.h"
 #include "platform/clock.h"
@@ -65,13 +66,41 @@ insert_row(struct order *o)
 	return 0;
 }
 
+/* 1: this key is never to be used again; 0: it may be. */
+static int
+is_compromised(struct order *o)
+{
+	int r = acme_key_fingerprint(o->key, o->spki);
+
+	return r == 0 ? compromised_has(o->means->store, o->spki) : r;
+}
+
+/* A key that was to be used again, or was brought along. */
+static void
+refuse_key(struct order *o)
+{
+	struct acme_result *failure = acme_result_new(ACME_GIVE_UP, "key",
+	    "its key is compromised and never used again, and it is configured to keep it"
+	    " (%s): let it have another",
+	    own_key_wanted(o->wish.spec) ? "key_file or csr_file" : "reuse_key");
+
+	order_fail(o, failure);
+	acme_result_free(failure);
+}
+
 /* The key is on disk before the CA hears of the order. */
 static void
 have_key(struct order *o)
 {
 	int r;
 
-	r = insert_row(o);
+	r = is_compromised(o);
+	if (r > 0) {
+		refuse_key(o);
+		return;
+	}
+	if (r == 0)
+		r = insert_row(o);
 	if (r == 0)
 		r = store_after_commit(o->means->store, row_committed_cb, o);
 	if (r < 0)
@@ -169,25 +198,29 @@ get_own_key(struct order *o)
 	return true;
 }
 
-/* The key that an order of earlier was made with; -ENOENT where it is of no use now. */
+/* The key that an order of earlier was made with; -ENOENT where it is of no use now:
+ * one's own is another, or it was reported since. */
 static int
 take_earlier_key(struct order *o, const struct order_row *row)
 {
 	_cleanup_(acme_key_freep) struct acme_key *key = NULL;
+	bool own = o->key != NULL;
 	int r = 0;
 
 	if (row->key.len > 0)
 		r = acme_key_from_der(row->key.data, row->key.len, &key);
 	if (r < 0)
 		return r;
-	if (o->key != NULL) /* one's own */
-		return o->csr != NULL || (key != NULL && acme_key_equal(o->key, key))
-		    ? 0
-		    : -ENOENT;
-	if (key == NULL || key_check(o->means->store, key) != NULL)
+	if (own && o->csr == NULL && (key == NULL || !acme_key_equal(o->key, key)))
 		return -ENOENT;
-	o->key = steal_ptr(key);
-	return 0;
+	if (!own && (key == NULL || key_check(o->means->store, key) != NULL))
+		return -ENOENT;
+	if (!own)
+		o->key = steal_ptr(key);
+	r = is_compromised(o);
+	if (r != 0 && !own)
+		o->key = acme_key_free(o->key);
+	return r > 0 ? -ENOENT : r;
 }
 
 /* An order of earlier is gone on with only if it is for the same thing. */

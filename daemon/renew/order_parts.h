@@ -24,6 +24,7 @@ struct order {
 
 	struct order_row *row; /* as stored */
 	struct acme_key *key;
+	char spki[ACME_FINGERPRINT_SIZE]; /* of the key */
 	struct keyjob *keyjob;
 	struct acme_flow *flow;
 	struct ca_request *request;

@@ -11,8 +11,10 @@
 
 #include "bundle/bundle.h"
 #include "deploy/deploy.h"
+#include "inventory/authorizations.h"
 #include "platform/clock.h"
 #include "platform/log.h"
+#include "renew/deactivate.h"
 #include "renew/due.h"
 
 #define AGAIN_SECONDS (INT64_C(60) * 60)
@@ -23,6 +25,8 @@ forget_rows(struct store *store, const struct certificate *c)
 	int r;
 
 	r = history_forget(store, c->name);
+	if (r == 0)
+		r = authorization_release(store, c->id, clock_now());
 	if (r == 0)
 		r = certificate_delete(store, c->id);
 	if (r == 0)
@@ -40,7 +44,9 @@ removal_purge(struct renewals *r, const struct certificate *c)
 	e = bundle_remove(r->bundles, c->name);
 	if (e < 0 && e != -EEXIST) /* in its place is something that isn't ours */
 		return e;
-	return forget_rows(r->means.store, c);
+	e = forget_rows(r->means.store, c);
+	deactivator_poke(r->deactivator);
+	return e;
 }
 
 static int

@@ -13,11 +13,13 @@
 #include "platform/clock.h"
 #include "platform/log.h"
 #include "renew/ca.h"
+#include "renew/deactivate.h"
 #include "renew/due.h"
 #include "renew/files.h"
 #include "renew/job.h"
 #include "renew/order.h"
 #include "renew/removal.h"
+#include "renew/revoker.h"
 #include "schedule/schedule.h"
 
 #define STALL_SECONDS 60
@@ -75,11 +77,17 @@ int
 renewals_new(const struct renewal_means *means, struct renewals **ret)
 {
 	_cleanup_(renewals_freep) struct renewals *r = calloc(1, sizeof(*r));
+	int e;
 
 	if (r == NULL)
 		return -ENOMEM;
 	r->means = *means;
 	TAILQ_INIT(&r->jobs);
+	e = revoker_new(r, &r->revoker);
+	if (e == 0)
+		e = deactivator_new(r, &r->deactivator);
+	if (e < 0)
+		return e;
 	deploy_on_idle(means->deploy, idle_cb, r);
 	store_on_failure(means->store, commit_failed_cb, r);
 	*ret = steal_ptr(r);
@@ -101,6 +109,8 @@ renewals_free(struct renewals *r)
 
 	if (r == NULL)
 		return NULL;
+	r->revoker = revoker_free(r->revoker);
+	r->deactivator = deactivator_free(r->deactivator);
 	deploy_on_idle(r->means.deploy, NULL, NULL);
 	store_on_failure(r->means.store, NULL, NULL);
 	while ((j = TAILQ_FIRST(&r->jobs)) != NULL) {
@@ -116,6 +126,8 @@ void
 renewals_ended(struct renewals *r)
 {
 	schedule_poke(r->means.schedule);
+	revoker_poke(r->revoker);
+	deactivator_poke(r->deactivator);
 }
 
 /* One that was removed, or whose text can't be read any more, as after its CA left the
@@ -247,6 +259,8 @@ renewals_configure(
 	r->generation++;
 	r->config = config;
 	r->bundles = bundles;
+	revoker_poke(r->revoker);
+	deactivator_poke(r->deactivator);
 	return 0;
 }
 
@@ -325,7 +339,7 @@ needs_files(const struct renewals *r, const struct job *j)
 }
 
 /* One that is never looked at, though nothing says so any more; or that was parked for
- * what its CA's section said, which may be another now. */
+ * what its CA's section or [defaults] said, which may be another now. */
 static bool
 revive(struct job *j)
 {
@@ -333,7 +347,8 @@ revive(struct job *j)
 
 	if (c->paused || !j->spec->enabled)
 		return false;
-	if (c->parked && due_error_is(c, "stage", "account"))
+	if (c->parked &&
+	    (due_error_is(c, "stage", "account") || due_error_is(c, "stage", "key")))
 		c->parked = false;
 	return c->next_at == 0 && !c->parked;
 }

@@ -79,7 +79,7 @@ def test_what_is_wrong_is_said(renewd: Renewd) -> None:
     assert "dsa" in wrong["keys"] and "nobody" in wrong["ca"]
     assert "dns" in fields(renewd.api("PUT", PATH, {"domains": "*.example.test"}))["domains"]
     assert fields(renewd.api("PUT", "/v1/certificates/-bad", {"domains": NAME}))["name"]
-    assert fields(renewd.api("DELETE", f"{PATH}?revoke=1"))["revoke"]
+    assert fields(renewd.api("DELETE", f"{PATH}?revoke=yes"))["revoke"]
     assert fields(renewd.api("DELETE", f"{PATH}?prune=1"))["prune"]
     assert renewd.api("PUT", PATH, b"{").status == 400
     assert renewd.api("PUT", PATH, b"[]").status == 400

@@ -92,6 +92,7 @@ authz(struct scripted_ca *ca, size_t i)
 		ca->authz[i] = ca->fail_authz ? CA_INVALID : CA_VALID;
 	buffer_printf(&body,
 	    "{\"status\":\"%s\",\"identifier\":{\"type\":\"%s\",\"value\":\"%s\"},"
+	    "\"expires\":\"2027-01-02T03:04:05Z\","
 	    "\"challenges\":[{\"type\":\"future-99\",\"url\":\"" URL "/x\"},"
 	    "{\"type\":\"http-01\",\"url\":\"" URL "/chall/%zu\",\"token\":\"",
 	    names[ca->authz[i]], ca->names[i].type == ACME_IDENTIFIER_IP ? "ip" : "dns",

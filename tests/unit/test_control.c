@@ -376,6 +376,46 @@ START_TEST(test_json)
 }
 END_TEST
 
+START_TEST(test_json_of_what_is_revoked)
+{
+	struct revocation row = { .reason = ACME_REASON_SUPERSEDED,
+		.waits = true,
+		.asked_at = NOW - 5,
+		.next_attempt = NOW - 5,
+		.key_type = ACME_KEY_ECDSA_P256,
+		.serial = (char *)"0a" };
+	struct scene s;
+	struct json *j;
+	const struct json *shown;
+
+	begin(&s, 50);
+	s.issued[0].revoked_at = NOW - 5;
+	s.facts.revocations = &row;
+	s.facts.revocation_count = 1;
+	j = written(&s);
+	shown = json_at(json_get(j, "certificates"), 0);
+	ck_assert_str_eq(
+	    json_string(json_get(shown, "revoked_at")), "2027-01-15T07:59:55Z");
+	shown = json_at(json_get(j, "revocations"), 0);
+	ck_assert_str_eq(json_string(json_get(shown, "reason")), "superseded");
+	ck_assert_str_eq(json_string(json_get(shown, "serial")), "0a");
+	ck_assert_str_eq(json_string(json_get(shown, "key")), "ecdsa-p256");
+	ck_assert_int_eq(json_type(json_get(shown, "next_attempt")), JSON_NULL);
+	ck_assert_str_eq(
+	    json_string(json_get(shown, "detail")), "it is replaced first");
+	json_free(j);
+	row.waits = false;
+	row.next_attempt = NOW + 60;
+	row.detail = (char *)"no answer";
+	j = written(&s);
+	shown = json_at(json_get(j, "revocations"), 0);
+	ck_assert_str_eq(json_string(json_get(shown, "detail")), "no answer");
+	ck_assert_str_eq(
+	    json_string(json_get(shown, "next_attempt")), "2027-01-15T08:01:00Z");
+	json_free(j);
+}
+END_TEST
+
 /* ---- routes ---- */
 
 static const struct {
@@ -573,5 +613,6 @@ START_TEST(test_endpoint_long)
 }
 END_TEST
 
-SUITE("control", test_health, test_activity, test_rows, test_json, test_routes,
-    test_decode, test_methods, test_peer, test_group, test_endpoint, test_endpoint_long)
+SUITE("control", test_health, test_activity, test_rows, test_json,
+    test_json_of_what_is_revoked, test_routes, test_decode, test_methods, test_peer,
+    test_group, test_endpoint, test_endpoint_long)

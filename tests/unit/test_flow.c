@@ -132,6 +132,36 @@ START_TEST(issues)
 }
 END_TEST
 
+/* Valid ones only, and none of an order that came to nothing. */
+START_TEST(tells_its_authorizations)
+{
+	struct scripted_ca ca = { .authz_polls = 2 };
+	struct facts facts = { 0 };
+	const struct acme_authorization *told = NULL;
+	struct acme_flow *f;
+
+	setup_keys();
+	ca.fail_authz = _i == 1;
+	add_name(&ca, "b.example.test");
+	add_name(&ca, "192.0.2.1");
+	f = begin(&ca, &facts);
+	ck_assert_uint_eq(acme_flow_authorizations(f, &told), 0);
+	run(f, &ca, &facts, 0);
+	if (_i == 1) {
+		ck_assert_uint_eq(acme_flow_authorizations(f, &told), 0);
+	} else {
+		ck_assert_uint_eq(acme_flow_authorizations(f, &told), 2);
+		ck_assert_str_eq(told[0].identifier, "192.0.2.1");
+		ck_assert_str_eq(told[1].identifier, "b.example.test");
+		ck_assert_ptr_nonnull(strstr(told[1].url, "/authz/0"));
+		ck_assert_str_eq(told[1].expires, "2027-01-02T03:04:05Z");
+	}
+	acme_flow_free(f);
+	scripted_ca_clear(&ca);
+	free_keys();
+}
+END_TEST
+
 /* newOrder, authorization, challenge, its poll, finalize, order, certificate */
 START_TEST(takes_seven_requests)
 {
@@ -544,6 +574,7 @@ main(void)
 
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, issues);
+	tcase_add_loop_test(tcase, tells_its_authorizations, 0, 2);
 	tcase_add_test(tcase, takes_seven_requests);
 	tcase_add_test(tcase, takes_five_requests_where_all_is_at_once);
 	tcase_add_test(tcase, skips_what_is_valid);

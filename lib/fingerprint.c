@@ -1,0 +1,33 @@
+/*
+ * fingerprint.c - what a key is known by, whichever file or certificate it is found in.
+ *
+ * The public half alone goes in, so the text may be stored and shown.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+
+#include "key.h"
+
+int
+acme_key_fingerprint(const struct acme_key *key, char ret[ACME_FINGERPRINT_SIZE])
+{
+	unsigned char digest[(ACME_FINGERPRINT_SIZE - 1) / 2];
+	unsigned char *der = NULL;
+	int len = i2d_PUBKEY(acme_key_evp(key), &der);
+	int ok = 0;
+
+	if (len > 0)
+		ok = EVP_Q_digest(NULL, "SHA256", NULL, der, (size_t)len, digest, NULL);
+	OPENSSL_free(der);
+	ERR_clear_error();
+	if (ok != 1)
+		return -EIO;
+	for (size_t i = 0; i < sizeof(digest); i++)
+		snprintf(ret + 2 * i, 3, "%02x", digest[i]);
+	return 0;
+}
