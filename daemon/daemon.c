@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "bundle/bundle.h"
 #include "challenge/responder.h"
@@ -57,11 +58,22 @@ static int reload(struct reload *ret, void *arg);
 
 /* Each says its own error: one line, with what it was about. */
 static int
+complain_why(const char *what, const char *subject, int r, const char *why)
+{
+	if (r == -EACCES || r == -EPERM)
+		log_line(LOG_ERR, LOG_ABOUT(START_FAILED),
+		    "%s %s: %s; renewd runs as user %u and group %u", what, subject,
+		    why, (unsigned)geteuid(), (unsigned)getegid());
+	else
+		log_line(
+		    LOG_ERR, LOG_ABOUT(START_FAILED), "%s %s: %s", what, subject, why);
+	return r;
+}
+
+static int
 complain(const char *what, const char *subject, int r)
 {
-	log_line(
-	    LOG_ERR, LOG_ABOUT(START_FAILED), "%s %s: %s", what, subject, strerror(-r));
-	return r;
+	return complain_why(what, subject, r, strerror(-r));
 }
 
 static int
@@ -76,8 +88,8 @@ open_store(struct daemon *d)
 		return complain("cannot make the state directory", dir, r);
 	r = store_open(d->base, dir, &d->store, &why);
 	if (r < 0)
-		log_line(LOG_ERR, LOG_ABOUT(START_FAILED), "%s",
-		    why != NULL ? why : strerror(-r));
+		complain_why("cannot open", "the inventory", r,
+		    why != NULL ? why : store_explain(r));
 	return r;
 }
 
@@ -143,8 +155,8 @@ prepare(struct daemon *d, const struct config *config, struct bundles **ret)
 	if (r < 0) {
 		if (bundles != d->bundles)
 			bundles_close(bundles);
-		return complain(
-		    "cannot open the control socket", config->control.socket, r);
+		return complain_why("cannot open the control socket",
+		    config->control.socket, r, control_explain(r));
 	}
 	*ret = bundles;
 	return 0;
@@ -163,8 +175,8 @@ write_inventory(struct daemon *d, const struct config *config, struct reload *re
 	else
 		r = store_flush(d->store);
 	if (r < 0)
-		return complain(
-		    "cannot write the inventory in", config->renewd.state_dir, r);
+		return complain_why("cannot write the inventory in",
+		    config->renewd.state_dir, r, store_explain(r));
 	return 0;
 }
 
@@ -198,8 +210,8 @@ repair(struct daemon *d)
 	int r = renewals_repair(d->renewals);
 
 	if (r < 0)
-		return complain(
-		    "cannot read the inventory in", d->config->renewd.state_dir, r);
+		return complain_why("cannot read the inventory in",
+		    d->config->renewd.state_dir, r, store_explain(r));
 	return 0;
 }
 

@@ -149,6 +149,23 @@ open_listener(struct listener *l)
 	return 0;
 }
 
+/* A machine without IPv6 is no fault: the default is to listen there, too. */
+static void
+say_failed(const struct listener *l, int r)
+{
+	if (r == -EAFNOSUPPORT && l->address.ss_family == AF_INET6)
+		log_line(LOG_NOTICE, LOG_ABOUT(LISTEN_FAILED),
+		    "not listening on %s: this machine has no IPv6", l->name);
+	else
+		log_line(LOG_CRIT, LOG_ABOUT(LISTEN_FAILED),
+		    "cannot listen on %s: %s; trying again each minute, and where nothing "
+		    "else is listened on, http-01 orders wait",
+		    l->name,
+		    r == -EACCES ? "the port is privileged, and renewd has no "
+				   "CAP_NET_BIND_SERVICE"
+				 : strerror(-r));
+}
+
 /* Opens it or starts the timer, and says what is new. */
 static void
 open_or_wait(struct listener *l)
@@ -156,9 +173,7 @@ open_or_wait(struct listener *l)
 	int r = open_listener(l);
 
 	if (r < 0 && !l->failed)
-		log_line(LOG_CRIT, LOG_ABOUT(LISTEN_FAILED),
-		    "cannot listen on %s, trying again each minute: %s", l->name,
-		    strerror(-r));
+		say_failed(l, r);
 	else if (r == 0 && l->failed)
 		log_line(LOG_NOTICE, LOG_ABOUT(LISTENING), "listening on %s at last",
 		    l->name);

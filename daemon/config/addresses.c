@@ -59,14 +59,12 @@ read_listen(struct parse *p, struct words *w, void *object)
 {
 	int r = value_check_words(p, w, true);
 
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < w->n; i++)
+	for (size_t i = 0; r != -ENOMEM && i < w->n; i++)
 		if (!is_listen_address(w->v[i]))
-			return value_must_be(p,
+			r = value_must_be(p,
 			    "numeric addresses with a port, such as 0.0.0.0:80 or [::]:80",
 			    w->v[i]);
-	return value_take_words(p, w, object);
+	return r < 0 ? r : value_take_words(p, w, object);
 }
 
 /* Printable ASCII without what can't be in a URL, and a host behind the scheme. */
@@ -153,13 +151,11 @@ read_contact(struct parse *p, struct words *w, void *object)
 {
 	int r = value_check_words(p, w, true);
 
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < w->n; i++)
+	for (size_t i = 0; r != -ENOMEM && i < w->n; i++)
 		if (!is_contact(w->v[i]))
-			return value_must_be(
+			r = value_must_be(
 			    p, "mailto: with one plain address each", w->v[i]);
-	return value_take_words(p, w, object);
+	return r < 0 ? r : value_take_words(p, w, object);
 }
 
 const struct value_type value_listen = { INI_LIST, read_listen, value_print_words,

@@ -12,6 +12,7 @@
 
 #include "buffer.h"
 #include "config/array.h"
+#include "config/ini.h"
 #include "config/names.h"
 #include "config/words.h"
 
@@ -33,6 +34,8 @@ take_name_as_domain(
 	const char *why = NULL;
 	int r;
 
+	if (!name_is_valid(s->name))
+		return 0; /* said where the section begins */
 	spec->identifiers = calloc(1, sizeof(*spec->identifiers));
 	if (spec->identifiers == NULL)
 		return -ENOMEM;
@@ -259,11 +262,30 @@ parse_certificate(const struct config *c, const struct section *s,
 	return 0;
 }
 
-const struct ca_config *
-parse_terms_missing(const struct config *c, const struct certificate_spec *s, size_t *i)
+int
+parse_cas(const struct config *c, const struct section *s,
+    const struct section *defaults, struct words *ret)
 {
-	while (*i < s->cas.n) {
-		const struct ca_config *ca = config_ca(c, s->cas.v[(*i)++]);
+	const char *raw = section_value(s, "ca");
+	const struct ca_config *only;
+	size_t count;
+
+	if (raw == NULL && !section_gives(s, "ca") && defaults != NULL)
+		raw = section_value(defaults, "ca");
+	if (raw != NULL)
+		return words_split(ret, raw, INI_LIST);
+	only = only_ca(c, &count);
+	if (count != 1 || section_gives(s, "ca") ||
+	    (defaults != NULL && section_gives(defaults, "ca")))
+		return 0;
+	return words_split(ret, only->name, " ");
+}
+
+const struct ca_config *
+parse_terms_missing(const struct config *c, const struct words *cas, size_t *i)
+{
+	while (*i < cas->n) {
+		const struct ca_config *ca = config_ca(c, cas->v[(*i)++]);
 
 		if (ca != NULL && !ca->accept_terms)
 			return ca;
@@ -272,14 +294,15 @@ parse_terms_missing(const struct config *c, const struct certificate_spec *s, si
 }
 
 static int
-check_terms(const struct config *c, const struct certificate_spec *s,
-    struct config_errors *errors)
+check_terms(const struct config *c, const struct section *s,
+    const struct section *defaults, struct config_errors *errors)
 {
+	_cleanup_(words_clear) struct words cas = { 0 };
 	const struct ca_config *ca;
 	size_t i = 0;
-	int r = 0;
+	int r = parse_cas(c, s, defaults, &cas);
 
-	while ((ca = parse_terms_missing(c, s, &i)) != NULL) {
+	while (r != -ENOMEM && (ca = parse_terms_missing(c, &cas, &i)) != NULL) {
 		config_errors_add(errors, NULL, 0, "ca", TERMS_MISSING, ca->name);
 		r = -EBADMSG;
 	}
@@ -294,15 +317,16 @@ parse_text(const struct config *c, const char *name, char *text, char *defaults_
 	_cleanup_(certificate_spec_freep) struct certificate_spec *spec = NULL;
 	struct section s, defaults;
 	size_t before = errors->n;
-	int r;
+	int r, terms;
 
 	section_begin(&defaults, &schema_sections[SECTION_DEFAULTS], "", NULL, 0);
 	section_read(&defaults, defaults_text, NULL, errors);
 	section_begin(&s, &schema_sections[SECTION_CERTIFICATE], name, NULL, 0);
 	section_read(&s, text, NULL, errors);
 	r = parse_certificate(c, &s, &defaults, &spec, errors);
+	terms = check_terms(c, &s, &defaults, errors);
 	if (r == 0)
-		r = check_terms(c, spec, errors);
+		r = terms;
 	if (r == 0 && errors->n > before)
 		r = -EBADMSG;
 	if (r == 0)

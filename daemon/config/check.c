@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/words.h"
+
 /* In reading order where they are the same: files are read main first, then by name. */
 static int
 compare_origins(const void *a, const void *b)
@@ -84,14 +86,16 @@ is_doubled(const struct config *c, const struct ca_config *ca)
 }
 
 /* Once for each CA, where it is written, or where it is used without being written. */
-static void
+static int
 check_terms(struct load *l, const struct certificate_text *text,
-    const struct certificate_spec *spec, bool *said)
+    const struct section *s, const struct section *defaults, bool *said)
 {
+	_cleanup_(words_clear) struct words cas = { 0 };
 	const struct ca_config *ca;
 	size_t i = 0;
+	int r = parse_cas(l->c, s, defaults, &cas);
 
-	while ((ca = parse_terms_missing(l->c, spec, &i)) != NULL) {
+	while (r == 0 && (ca = parse_terms_missing(l->c, &cas, &i)) != NULL) {
 		const struct origin *o;
 
 		if (said[ca - l->c->cas] || is_doubled(l->c, ca))
@@ -102,6 +106,7 @@ check_terms(struct load *l, const struct certificate_text *text,
 		config_errors_add(l->errors, o != NULL ? o->file : text->file,
 		    o != NULL ? o->line : text->line, "ca", TERMS_MISSING, ca->name);
 	}
+	return r;
 }
 
 /* Reads it once more, now that all it may refer to is known. */
@@ -121,11 +126,9 @@ check_certificate(struct load *l, const struct certificate_text *text,
 	    text->line);
 	*line += section_read(&s, copy, lines, l->errors);
 	r = parse_certificate(l->c, &s, defaults, &spec, l->errors);
-	if (r == 0)
-		check_terms(l, text, spec, said);
-	else if (r == -EBADMSG)
+	if (r == -EBADMSG)
 		l->failed = true;
-	return r == -ENOMEM ? r : 0;
+	return r == -ENOMEM ? r : check_terms(l, text, &s, defaults, said);
 }
 
 static int

@@ -69,6 +69,9 @@ refuse_file(struct load *l, const char *path, int r)
 	l->unreadable = true;
 	if (r == -EFBIG)
 		config_errors_add(l->errors, path, 0, NULL, "larger than 16 MiB");
+	else if (r == -EINVAL)
+		config_errors_add(
+		    l->errors, path, 0, NULL, "cannot be read: not a regular file");
 	else
 		config_errors_add(
 		    l->errors, path, 0, NULL, "cannot be read: %s", strerror(-r));

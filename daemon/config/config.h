@@ -166,7 +166,8 @@ struct config_setting {
 	size_t count;
 };
 /* The canonical text of a section with these keys. What is wrong with the names of keys
- * is said (-EBADMSG); values are certificate_spec_parse()'s to judge. */
+ * is said (-EBADMSG), and *ret is the text of the others; values are
+ * certificate_spec_parse()'s to judge. */
 int certificate_spec_text(const char *name, const struct config_setting *settings,
     size_t count, char **ret, struct config_errors *errors);
 struct certificate_spec *certificate_spec_free(struct certificate_spec *s);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "buffer.h"
+#include "utf8.h"
 
 enum line_kind { LINE_BLANK, LINE_HEADER, LINE_KEY, LINE_INDENTED };
 
@@ -41,7 +42,8 @@ classify(const char *text, size_t len)
 	return text[0] == '[' ? LINE_HEADER : LINE_KEY;
 }
 
-/* NUL is refused everywhere; other control characters where they would count. */
+/* NUL is refused everywhere; other control characters, and what isn't UTF-8, where
+ * they would count. */
 static const char *
 find_fault(const struct ini *in, const struct line *l)
 {
@@ -57,6 +59,8 @@ find_fault(const struct ini *in, const struct line *l)
 		if ((c < 0x20 && c != '\t') || c == 0x7f)
 			return "control character in line";
 	}
+	if (utf8_span(l->text, l->len) != l->len)
+		return "line is not UTF-8";
 	return NULL;
 }
 

@@ -119,13 +119,15 @@ end_section(struct load *l)
 	struct section *s = &l->section;
 	int r;
 
-	if (s->schema == NULL || s->bad)
+	if (s->schema == NULL)
 		return 0;
 	r = adders[s->schema - schema_sections](l, s);
 	if (r == -EBADMSG)
 		l->failed = true;
 	else if (r < 0)
 		return r;
+	if (s->bad)
+		return 0; /* read for what else is wrong with it */
 	return add_origin(l, kept_name(l->c, s));
 }
 

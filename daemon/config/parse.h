@@ -32,9 +32,13 @@ int parse_target(const struct config *c, const struct section *s,
 int parse_certificate(const struct config *c, const struct section *s,
     const struct section *defaults, struct certificate_spec **ret,
     struct config_errors *errors);
-/* The first CA from the i-th on whose terms aren't accepted, or NULL. */
+/* The names of a certificate's CAs as they are written, whatever else is wrong with it:
+ * what is missing in their sections is said along with that. */
+int parse_cas(const struct config *c, const struct section *s,
+    const struct section *defaults, struct words *ret);
+/* The first of these CAs from the i-th on whose terms aren't accepted, or NULL. */
 const struct ca_config *parse_terms_missing(
-    const struct config *c, const struct certificate_spec *s, size_t *i);
+    const struct config *c, const struct words *cas, size_t *i);
 #define TERMS_MISSING \
   "[ca %s] needs accept_terms = yes: renewd never agrees to a CA's terms by itself"
 

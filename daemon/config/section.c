@@ -2,7 +2,8 @@
  * section.c - a section between reading and parsing: its keys by row, and its text.
  *
  * The text is canonical: keys in the order of their rows, values with single blanks and
- * quotes only where they must be, so that equal texts mean equal sections.
+ * quotes only where they must be, so that equal texts mean equal sections. A value that
+ * could not be read is an empty one there: it was said, and nothing of it is kept.
  */
 #include "config/section.h"
 
@@ -94,6 +95,12 @@ section_gives(const struct section *s, const char *key)
 	return slot->value != NULL || slot->spoiled;
 }
 
+const char *
+section_value(const struct section *s, const char *key)
+{
+	return s->slots[schema_key(s->schema, key) - s->schema->keys].value;
+}
+
 static int
 add_line(struct buffer *out, const struct schema_key *key, const char *value)
 {
@@ -119,9 +126,9 @@ section_text(const struct section *s, char **ret, unsigned **lines, size_t *line
 		const struct slot *slot = &s->slots[i];
 		int r;
 
-		if (slot->value == NULL)
+		if (slot->value == NULL && !slot->spoiled)
 			continue;
-		r = add_line(&out, &s->schema->keys[i], slot->value);
+		r = add_line(&out, &s->schema->keys[i], slot->value ?: "");
 		if (r == 0)
 			r = array_grow(*lines, *line_count);
 		if (r < 0)
@@ -145,7 +152,10 @@ section_read(
 		if (item.what == INI_KEY) {
 			if (lines != NULL)
 				item.line = lines[n++];
-			section_add(s, &item, errors);
+			if (*item.value != '\0')
+				section_add(s, &item, errors);
+			else
+				section_spoil(s, item.key, item.line);
 		} else {
 			config_errors_add(errors, s->file, item.line, item.key, "%s",
 			    item.what == INI_ERROR ? item.message

@@ -19,7 +19,7 @@ struct section {
 	const char *name;                    /* "" where it has none */
 	const char *file;                    /* NULL: not from a file */
 	unsigned line;
-	bool bad; /* its header is wrong: keys are looked up, but mean nothing */
+	bool bad; /* its header is wrong: it is read for its other errors only */
 	char title[240];
 	struct slot {
 		const char *value; /* raw; NULL: none */
@@ -35,6 +35,8 @@ void section_add(
     struct section *s, const struct ini_item *item, struct config_errors *errors);
 /* An error inside the value of a key: it is there, but has no value. */
 void section_spoil(struct section *s, const char *key, unsigned line);
+/* The value as it stands there, or NULL. */
+const char *section_value(const struct section *s, const char *key);
 /* Is there a value, good or bad? */
 bool section_gives(const struct section *s, const char *key);
 /* The section as canonical text; -ENOMEM. The lines of its keys, in the order of the

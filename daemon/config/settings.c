@@ -51,11 +51,14 @@ add_setting(struct section *s, const struct config_setting *setting, char **valu
 	int r;
 
 	r = make_value(setting, value);
-	if (r == -EBADMSG)
+	if (r == -EBADMSG) {
 		config_errors_add(errors, NULL, 0, setting->key,
 		    "\"%s\" must not hold control characters", setting->key);
+		section_spoil(s, setting->key, item.line);
+		return 0;
+	}
 	if (r < 0)
-		return r == -EBADMSG ? 0 : r;
+		return r;
 	item.value = *value;
 	section_add(s, &item, errors);
 	return 0;
@@ -87,11 +90,9 @@ certificate_spec_text(const char *name, const struct config_setting *settings,
 		return -ENOMEM;
 	section_begin(&s, &schema_sections[SECTION_CERTIFICATE], name, NULL, 0);
 	r = compose(&s, settings, count, values, errors);
-	if (r == 0 && errors->n > before)
-		r = -EBADMSG;
 	if (r == 0)
 		r = section_text(&s, ret, &lines, &line_count);
 	for (size_t i = 0; i < count; i++)
 		free(values[i]);
-	return r;
+	return r == 0 && errors->n > before ? -EBADMSG : r;
 }

@@ -26,7 +26,8 @@ compare_identifiers(const void *a, const void *b)
 	return strcmp(x->value, y->value);
 }
 
-/* Sorted, as hundreds of names in each of thousands of certificates are normal. */
+/* Sorted, as hundreds of names in each of thousands of certificates are normal. Those
+ * that could not be read are empty. */
 static int
 refuse_duplicates(struct parse *p, const struct acme_identifier *ids, size_t n)
 {
@@ -41,7 +42,8 @@ refuse_duplicates(struct parse *p, const struct acme_identifier *ids, size_t n)
 		sorted[i] = &ids[i];
 	qsort(sorted, n, sizeof(*sorted), compare_identifiers);
 	for (size_t i = 1; i < n; i++)
-		if (acme_identifier_equal(sorted[i - 1], sorted[i]))
+		if (sorted[i]->value[0] != '\0' &&
+		    acme_identifier_equal(sorted[i - 1], sorted[i]))
 			return value_error(p, "\"%s\" has \"%s\" twice", p->key->name,
 			    sorted[i]->value);
 	return 0;
@@ -72,6 +74,7 @@ read_domains(struct parse *p, struct words *w, void *object)
 	_cleanup_free_ struct acme_identifier *ids = NULL;
 	struct certificate_spec *s = object;
 	int r = value_check_words(p, w, false);
+	int twice;
 
 	if (r < 0)
 		return r;
@@ -79,14 +82,14 @@ read_domains(struct parse *p, struct words *w, void *object)
 	if (ids == NULL)
 		return -ENOMEM;
 	r = read_identifiers(p, w, ids);
-	if (r == 0)
-		r = refuse_duplicates(p, ids, w->n);
-	if (r < 0)
-		return r;
+	twice = r != -ENOMEM ? refuse_duplicates(p, ids, w->n) : r;
+	if (twice == -ENOMEM)
+		return twice;
+	/* those that could be read are looked at further, beside an error, too */
 	free(s->identifiers);
 	s->identifiers = steal_ptr(ids);
 	s->identifier_count = w->n;
-	return 0;
+	return r < 0 ? r : twice;
 }
 
 static void
@@ -119,20 +122,24 @@ read_keys(struct parse *p, struct words *w, void *object)
 {
 	struct certificate_spec *s = object;
 	enum acme_key_type keys[ELEMENTS(s->keys)] = { ACME_KEY_NONE };
-	size_t rsa = 0;
+	size_t rsa = 0, ecdsa = 0;
+	int r = 0;
 
-	for (size_t i = 0; i < w->n; i++) {
+	for (size_t i = 0; r != -ENOMEM && i < w->n; i++) {
 		enum acme_key_type type = acme_key_type_parse(w->v[i]);
 
 		if (type == ACME_KEY_NONE)
-			return value_must_be(p, KEY_TYPES, w->v[i]);
-		rsa += acme_key_type_is_rsa(type);
+			r = value_must_be(p, KEY_TYPES, w->v[i]);
+		else
+			++*(acme_key_type_is_rsa(type) ? &rsa : &ecdsa);
 		if (i < ELEMENTS(keys))
 			keys[i] = type;
 	}
-	if (rsa > 1 || w->n - rsa > 1)
-		return value_error(p,
-		    "\"%s\" may have at most one ECDSA and one RSA type", p->key->name);
+	if (rsa > 1 || ecdsa > 1)
+		r = value_error(p, "\"%s\" may have at most one ECDSA and one RSA type",
+		    p->key->name);
+	if (r < 0)
+		return r;
 	memcpy(s->keys, keys, w->n * sizeof(keys[0]));
 	s->key_count = w->n;
 	return 0;
@@ -203,7 +210,7 @@ read_challenges(struct parse *p, struct words *w, void *object)
 {
 	int r = value_check_words(p, w, true);
 
-	for (size_t i = 0; r == 0 && i < w->n; i++)
+	for (size_t i = 0; r != -ENOMEM && i < w->n; i++)
 		if (strcmp(w->v[i], "http-01") != 0)
 			r = value_error(p,
 			    "challenge \"%s\" is not available in this version",

@@ -7,6 +7,7 @@
 #include "control/call.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,6 +59,17 @@ send_failure(struct evhttp_request *http, const char *detail)
 }
 
 void
+call_refuse_store(struct evhttp_request *http, const char *what, int r)
+{
+	_cleanup_free_ char *detail = NULL;
+
+	if (asprintf(
+		&detail, "the inventory cannot be %s: %s", what, store_explain(r)) < 0)
+		detail = NULL;
+	send_failure(http, detail != NULL ? detail : "the inventory fails");
+}
+
+void
 call_reply(struct call *call, int status, struct json_writer *w)
 {
 	_cleanup_free_ char *text = NULL;
@@ -104,7 +116,7 @@ committed_cb(int r, void *arg)
 
 	call_attend(reply->http, NULL, NULL);
 	if (r < 0)
-		send_failure(reply->http, "the inventory could not be written");
+		call_refuse_store(reply->http, "written", r);
 	else if (reply->text == NULL)
 		evhttp_send_reply(reply->http, reply->status, NULL, NULL);
 	else

@@ -46,6 +46,8 @@ void call_reply_text(struct call *call, int status, const char *text);
  * written to the inventory so far is on disk: what was promised survives a crash. 500
  * where it can't be saved. */
 void call_reply_saved(struct call *call, int status, struct json_writer *w);
+/* The inventory can't be "read" or "written", and why: 500. */
+void call_refuse_store(struct evhttp_request *http, const char *what, int r);
 /* The body as JSON; *ret is NULL where there was none. Where it isn't an object a
  * problem is answered, and the return is negative. */
 int call_body(struct call *call, struct json **ret);

@@ -110,7 +110,7 @@ certificates_renew(struct call *call)
 		if (r == -EBADMSG)
 			named_refuse(call, 409, UNREADABLE);
 		else
-			named_refuse(call, 500, "the inventory could not be written");
+			call_refuse_store(call->http, "written", r);
 		return;
 	}
 	switch (answer) {
@@ -177,7 +177,7 @@ certificates_deploy(struct call *call)
 	else if (r == -EBADMSG)
 		named_refuse(call, 409, UNREADABLE);
 	else if (r < 0)
-		named_refuse(call, 500, "the inventory could not be written");
+		call_refuse_store(call->http, "written", r);
 	else
 		named_reply_saved(call, 202);
 }

@@ -26,6 +26,7 @@
 #include "control/events.h"
 #include "control/peer.h"
 #include "control/problem.h"
+#include "control/refusal.h"
 #include "control/routes.h"
 #include "platform/clock.h"
 #include "platform/group.h"
@@ -38,12 +39,14 @@
 #define CLIENTS_MAX    256
 #define PAUSE_MS       100 /* where no more descriptors are to be had */
 
-/* evhttp refuses by itself, and in HTML, what is over its own limits; the room between
- * is for answers of ours. A method that isn't listed here gets a 501 from it. */
+/* Over its own limits evhttp answers and closes at once, while the client may still be
+ * writing; in the room between it is heard out. */
 #define HARD_BODY_MAX (2 * BODY_MAX)
+/* The router says which of these a path has; others get a 501. (CONNECT would be
+ * answered without a length, and not closed.) */
 #define METHODS                                                          \
   (EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST | EVHTTP_REQ_PUT | \
-      EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS | EVHTTP_REQ_PATCH)
+      EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS | EVHTTP_REQ_PATCH | EVHTTP_REQ_TRACE)
 
 /* A socket that is listened on. */
 struct door {
@@ -145,7 +148,7 @@ request_cb(struct evhttp_request *http, void *arg)
 	else if (!is_allowed(c, route, &call))
 		refuse(http, 403, "you may not do this");
 	else if (evbuffer_get_length(evhttp_request_get_input_buffer(http)) > BODY_MAX)
-		refuse(http, 413, "the body is too large");
+		refuse(http, 413, "the body has over 1 MiB");
 	else
 		run_route(&call, route);
 }
@@ -216,7 +219,7 @@ open_door(struct control *c, const char *path, struct door *ret)
 }
 
 static gid_t
-find_group(const char *name, const char *meant_for)
+find_group(const char *key, const char *name, const char *who)
 {
 	gid_t group;
 	int r;
@@ -226,9 +229,9 @@ find_group(const char *name, const char *meant_for)
 		return group;
 	if (name != NULL && *name != '\0')
 		log_line(LOG_NOTICE, LOG_ABOUT(GROUP_MISSING),
-		    "group %s not found: no %s at the control socket but root and "
-		    "renewd's own user",
-		    name, meant_for);
+		    "there is no group \"%s\" (%s in [control]), so %s; looked for again "
+		    "at a reload",
+		    name, key, who);
 	return PEER_NO_GROUP;
 }
 
@@ -240,16 +243,19 @@ admit(struct control *c, const struct config *config)
 	mode_t mode = 0600;
 	int r;
 
-	c->groups.admins = find_group(config->control.group, "administrators");
-	c->groups.readers = find_group(config->control.readers, "readers");
+	c->groups.admins = find_group("group", config->control.group,
+	    "only root and renewd's own user may change things");
+	c->groups.readers =
+	    find_group("readers", config->control.readers, "nobody else may look");
 	if (c->groups.readers != PEER_NO_GROUP)
 		mode = 0666;
 	else if (c->groups.admins != PEER_NO_GROUP)
 		mode = 0660;
 	r = endpoint_allow(c->door.endpoint, c->groups.admins, mode);
 	if (r < 0)
-		log_line(LOG_NOTICE, NULL,
-		    "control socket cannot be given to group %s: %s",
+		log_line(LOG_NOTICE, LOG_ABOUT(GROUP_MISSING),
+		    "the control socket cannot be given to group \"%s\": %s; is renewd's "
+		    "user in it?",
 		    config->control.group, strerror(-r));
 }
 
@@ -262,6 +268,16 @@ control_prepare(struct control *c, const struct config *config)
 	    strcmp(endpoint_path(c->door.endpoint), path) == 0)
 		return 0;
 	return open_door(c, path, &c->next);
+}
+
+const char *
+control_explain(int r)
+{
+	if (r == -EADDRINUSE)
+		return "another program, perhaps another renewd, listens there";
+	if (r == -EEXIST)
+		return "there is a file of this name that is no socket, which is left alone";
+	return strerror(-r);
 }
 
 void
@@ -283,6 +299,18 @@ control_abandon(struct control *c)
 }
 
 /* ---- the server ---- */
+
+static struct bufferevent *
+bev_cb(struct event_base *base, void *admission)
+{
+	struct bufferevent *bev = admission_bev_cb(base, admission);
+
+	if (bev != NULL && refusal_watch(bev) < 0) {
+		bufferevent_free(bev);
+		return NULL;
+	}
+	return bev;
+}
 
 static int
 start(struct control *c)
@@ -306,7 +334,7 @@ start(struct control *c)
 	evhttp_set_max_body_size(c->http, HARD_BODY_MAX);
 	evhttp_set_timeout(c->http, IDLE_TIMEOUT_S);
 	evhttp_set_allowed_methods(c->http, METHODS);
-	evhttp_set_bevcb(c->http, admission_bev_cb, c->admission);
+	evhttp_set_bevcb(c->http, bev_cb, c->admission);
 	evhttp_set_gencb(c->http, request_cb, c);
 	return 0;
 }

@@ -39,6 +39,8 @@ struct control *control_free(struct control *c);
  * stays. To be followed by one of the two below. -EADDRINUSE: somebody listens there;
  * -EEXIST: something else than a socket is there. */
 int control_prepare(struct control *c, const struct config *config);
+/* What its failure is called, for people. */
+const char *control_explain(int r);
 /* From now on this configuration is in force, lent until the next call: its socket is
  * used, 0660 with its group, or 0600 where the group doesn't exist, with a notice. */
 void control_commit(struct control *c, const struct config *config);

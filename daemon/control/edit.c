@@ -139,14 +139,18 @@ read_spec(const struct call *call, const char *name, const struct json *body,
 	_cleanup_(certificate_spec_freep) struct certificate_spec *spec = NULL;
 	_cleanup_(settings_clear) struct settings settings = { 0 };
 	_cleanup_free_ char *text = NULL;
+	int wrong = 0;
 	int r;
 
 	r = read_settings(body, &settings, errors);
 	if (r == 0)
-		r = certificate_spec_text(name, settings.v, settings.n, &text, errors);
-	if (r == 0)
+		wrong =
+		    certificate_spec_text(name, settings.v, settings.n, &text, errors);
+	if (text != NULL) /* what can be, beside an error, so that all are said */
 		r = certificate_spec_parse(
 		    call->service->config, name, text, &spec, errors);
+	if (r == 0)
+		r = wrong;
 	if (r == 0 && errors->n > 0)
 		r = -EBADMSG;
 	if (r < 0)

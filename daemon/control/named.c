@@ -59,7 +59,7 @@ named_find(struct call *call, struct certificate **ret)
 	if (r == -ENOENT)
 		named_refuse(call, 404, "there is no certificate of this name");
 	else if (r < 0)
-		named_refuse(call, 500, "the inventory cannot be read");
+		call_refuse_store(call->http, "read", r);
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(c);
@@ -76,7 +76,7 @@ named_find_any(struct call *call, struct certificate **ret)
 		return 0;
 	}
 	if (r < 0)
-		named_refuse(call, 500, "the inventory cannot be read");
+		call_refuse_store(call->http, "read", r);
 	return r;
 }
 

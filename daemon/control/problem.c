@@ -29,16 +29,18 @@ static const struct {
 	{ 405, "Method Not Allowed" },
 	{ 409, "Conflict" },
 	{ 413, "Content Too Large" },
+	{ 417, "Expectation Failed" },
 	{ 422, "Unprocessable Content" },
 	{ 429, "Too Many Requests" },
 	{ 500, "Internal Server Error" },
+	{ 501, "Not Implemented" },
 	{ 502, "Bad Gateway" },
 	{ 503, "Service Unavailable" },
 	{ 504, "Gateway Timeout" },
 };
 
-static const char *
-title(int status)
+const char *
+problem_title(int status)
 {
 	for (size_t i = 0; i < ELEMENTS(titles); i++)
 		if (titles[i].status == status)
@@ -52,7 +54,7 @@ write_error(struct json_writer *w, const struct config_error *e)
 	json_open_object(w);
 	json_member_string(w, "field", e->field);
 	json_member_string(w, "file", e->file);
-	if (e->line > 0)
+	if (e->file != NULL && e->line > 0)
 		json_member_integer(w, "line", e->line);
 	else
 		json_member_null(w, "line");
@@ -76,15 +78,15 @@ write_errors(struct json_writer *w, const struct problem *p)
 	json_close_array(w);
 }
 
-static int
-compose(const struct problem *p, char **ret, size_t *ret_len)
+int
+problem_compose(const struct problem *p, char **ret, size_t *ret_len)
 {
 	struct json_writer *w = json_writer_new();
 	int r;
 
 	json_open_object(w);
 	json_member_string(w, "type", p->type != NULL ? p->type : "about:blank");
-	json_member_string(w, "title", title(p->status));
+	json_member_string(w, "title", problem_title(p->status));
 	json_member_integer(w, "status", p->status);
 	json_member_string(w, "detail",
 	    p->field != NULL ? "the request has a wrong field" : p->detail);
@@ -117,13 +119,13 @@ problem_send(struct evhttp_request *http, const struct problem *p)
 
 	/* An answer to HEAD has no body (RFC 9110 section 9.3.2). */
 	if (body != NULL && evhttp_request_get_command(http) != EVHTTP_REQ_HEAD &&
-	    compose(p, &text, &len) == 0)
+	    problem_compose(p, &text, &len) == 0)
 		evbuffer_add(body, text, len);
 	evhttp_add_header(evhttp_request_get_output_headers(http), "Content-Type",
 	    "application/problem+json");
 	if (p->next_attempt != 0)
 		add_retry_after(http, p->next_attempt);
-	evhttp_send_reply(http, p->status, title(p->status), body);
+	evhttp_send_reply(http, p->status, problem_title(p->status), body);
 	if (body != NULL)
 		evbuffer_free(body);
 }

@@ -6,6 +6,7 @@
 #ifndef PROBLEM_H
 #define PROBLEM_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct config_errors;
@@ -20,6 +21,10 @@ struct problem {
 	int64_t next_attempt;               /* when to come again, or 0 */
 };
 
+/* Its JSON; to be freed. */
+int problem_compose(const struct problem *p, char **ret, size_t *ret_len);
+/* What HTTP calls this status. */
+const char *problem_title(int status);
 /* Answers the request. */
 void problem_send(struct evhttp_request *http, const struct problem *p);
 

@@ -187,11 +187,15 @@ explain(struct client *c, CURLcode code)
 	int why = code == CURLE_COULDNT_CONNECT ? probe(c->socket) : -ECONNREFUSED;
 
 	if (why == -EACCES)
-		return say(c, why, "no permission to use the control socket");
+		return say(c, why,
+		    "no permission to use the control socket; ask as root, or join the "
+		    "group in [control]");
 	if (why == -EAGAIN)
-		return say(c, why, "renewd is too busy");
+		return say(c, why, "renewd is too busy; try again");
 	if (why == 0)
-		return say(c, -ECONNRESET, "renewd doesn't let you in");
+		return say(c, -ECONNRESET,
+		    "renewd doesn't let you in; ask as root, or join a group in "
+		    "[control]");
 	for (size_t i = 0; i < ELEMENTS(failures); i++)
 		if (failures[i].code == code)
 			return say(c, failures[i].r, failures[i].text);

@@ -33,6 +33,7 @@ struct command_line {
 static int take_timeout(struct command_line *line, const char *value);
 static int take_reason(struct command_line *line, const char *value);
 static int take_key(struct command_line *line, const char *value);
+static int take_format(struct command_line *line, const char *value);
 
 /* The options that only some verbs take. */
 static const struct {
@@ -56,6 +57,7 @@ static const struct {
 	{ "reason", CTL_REASON, required_argument, 0, -1, take_reason },
 	{ "key", CTL_KEY, required_argument, 0, -1, take_key },
 	{ "yes", CTL_YES, no_argument, 0, -1, NULL },
+	{ "format", CTL_FORMAT, required_argument, 0, -1, take_format },
 };
 
 static const struct option common_options[] = {
@@ -151,6 +153,13 @@ static int
 take_key(struct command_line *line, const char *value)
 {
 	line->ctl.key = value;
+	return 0;
+}
+
+static int
+take_format(struct command_line *line, const char *value)
+{
+	line->ctl.format = value;
 	return 0;
 }
 

@@ -98,11 +98,38 @@ verb_history(const struct ctl *ctl)
 
 /* ---- bundle ---- */
 
+/* "NAME/bundle?key=ecdsa&format=haproxy", or NULL. */
+static char *
+bundle_path(const struct ctl *ctl)
+{
+	const struct {
+		const char *before;
+		const char *value;
+	} parameters[] = { { "key=", ctl->key }, { "format=", ctl->format } };
+	char *path = client_path("/v1/certificates/", ctl->args[0], "/bundle");
+	bool more = false;
+
+	for (size_t i = 0; path != NULL && i < ELEMENTS(parameters); i++) {
+		_cleanup_free_ char *part = NULL;
+		char *longer = NULL;
+
+		if (parameters[i].value == NULL)
+			continue;
+		part = client_path(parameters[i].before, parameters[i].value, "");
+		if (part == NULL ||
+		    asprintf(&longer, "%s%s%s", path, more ? "&" : "?", part) < 0)
+			longer = NULL;
+		free(path);
+		path = longer;
+		more = true;
+	}
+	return path;
+}
+
 int
 verb_bundle(const struct ctl *ctl)
 {
-	_cleanup_free_ char *path =
-	    client_path("/v1/certificates/", ctl->args[0], "/bundle");
+	_cleanup_free_ char *path = bundle_path(ctl);
 	struct client_reply reply;
 	int r;
 

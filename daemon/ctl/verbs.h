@@ -38,6 +38,7 @@ enum ctl_option {
 	CTL_REASON = 1 << 10,
 	CTL_KEY = 1 << 11,
 	CTL_YES = 1 << 12,
+	CTL_FORMAT = 1 << 13,
 };
 
 /* What `add` says about a certificate, beside its domains: keys of the configuration.
@@ -59,6 +60,7 @@ struct ctl {
 	int64_t timeout_s;
 	const char *reason; /* NULL: not given */
 	const char *key;
+	const char *format;
 	const char *settings[CTL_SETTINGS]; /* NULL: not given */
 	char *const *args;                  /* behind the verb */
 	size_t count;

@@ -167,7 +167,7 @@ explain_denied(const char *path, char why[WHY_SIZE])
 		snprintf(why, WHY_SIZE,
 		    "user %s may not open %s, which belongs to user %s and group %s with "
 		    "mode %04o: start HAProxy with \"-S %s,mode,660,group,GROUP\" and put "
-		    "user %s into that group",
+		    "user %s into that group, or name its systemd unit as unit",
 		    us, path, user_name(st.st_uid, owner), group_name(st.st_gid, group),
 		    (unsigned)st.st_mode & 07777, path, us);
 }

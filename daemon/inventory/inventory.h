@@ -5,7 +5,7 @@
  * Rows go in and out as structs; text members are owned by them. Facts only: that
  * something is "in progress" is never stored. Writes join the transaction of this turn
  * of the loop (store.h). Times are seconds since 1970, 0: never or not yet. Functions
- * answer -ENOENT where there is no such row, -EIO (see store_error()) where SQLite
+ * answer -ENOENT where there is no such row, -EIO where SQLite
  * fails.
  */
 #ifndef INVENTORY_H

@@ -15,14 +15,18 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include "inventory/explain.h"
 #include "inventory/migrations.h"
 #include "inventory/statement.h"
+#include "platform/clock.h"
+#include "platform/log.h"
 #include "scope.h"
 
 #define STATEMENTS_MAX  128
 #define PARAMETER_FIRST 1
 #define BUSY_MS         1000 /* sqlite3(1) in somebody's hands; the loop waits */
 #define COMMIT_PRIORITY 2    /* after all else of this turn */
+#define QUIET_SECONDS   120  /* without a failure: it works again */
 
 struct statement {
 	struct store *store;
@@ -49,6 +53,9 @@ struct store {
 	size_t waiter_size;
 	struct waiter *running; /* whose callbacks are being called */
 	size_t running_count;
+	int64_t failed_at; /* a commit last failed; 0: they work */
+	bool opened;
+	bool damaged; /* said */
 	void (*failure_cb)(int error, void *arg);
 	void *failure_arg;
 	void (*commit_cb)(void *arg);
@@ -59,37 +66,24 @@ struct store {
 
 DEFINE_CLEANUP(struct store, store_close)
 
+/* A damaged page may be met in any query, so it is said here; once. */
 static int
-errno_of(int code)
+errno_of(struct store *s, int code)
 {
-	switch (code & 0xff) {
-	case SQLITE_OK:
-	case SQLITE_ROW:
-	case SQLITE_DONE:
-		return 0;
-	case SQLITE_FULL:
-		return -ENOSPC;
-	case SQLITE_CONSTRAINT:
-		return -EEXIST;
-	case SQLITE_NOMEM:
-		return -ENOMEM;
-	case SQLITE_READONLY:
-	case SQLITE_PERM:
-		return -EROFS;
-	case SQLITE_BUSY:
-	case SQLITE_LOCKED:
-		return -EBUSY;
-	case SQLITE_CORRUPT:
-	case SQLITE_NOTADB:
-		return -EUCLEAN;
+	int r = explain_errno(s->db, code);
+
+	if (r == -EUCLEAN && s->opened && !s->damaged) {
+		s->damaged = true;
+		log_line(LOG_CRIT, LOG_ABOUT(STORE_DAMAGED),
+		    "the inventory, renewd.db, cannot be read: %s", store_explain(r));
 	}
-	return -EIO;
+	return r;
 }
 
 static int
 execute(struct store *s, const char *sql)
 {
-	return errno_of(sqlite3_exec(s->db, sql, NULL, NULL, NULL));
+	return errno_of(s, sqlite3_exec(s->db, sql, NULL, NULL, NULL));
 }
 
 /* ---- statements ---- */
@@ -111,8 +105,9 @@ prepare(struct store *s, const char *sql)
 		abort(); /* a bug: statements are constants, and fewer than that */
 	q = &s->statements[s->statement_count];
 	*q = (struct statement){ .store = s, .sql = sql, .next = PARAMETER_FIRST };
-	q->error = errno_of(sqlite3_prepare_v3(
-	    s->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &q->handle, NULL));
+	q->error = errno_of(s,
+	    sqlite3_prepare_v3(
+		s->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &q->handle, NULL));
 	if (q->error == 0)
 		s->statement_count++;
 	return q;
@@ -127,8 +122,21 @@ store_read(struct store *s, const char *sql)
 static void
 tell_failure(struct store *s, int r)
 {
+	s->failed_at = clock_now();
 	if (s->failure_cb != NULL)
 		s->failure_cb(r, s->failure_arg);
+}
+
+/* On a full disk a small commit may work between large ones that don't: that is not the
+ * end of it. */
+static void
+tell_success(struct store *s)
+{
+	if (s->failed_at == 0 || clock_now() - s->failed_at < QUIET_SECONDS)
+		return;
+	s->failed_at = 0;
+	if (s->failure_cb != NULL)
+		s->failure_cb(0, s->failure_arg);
 }
 
 static int
@@ -165,7 +173,7 @@ static void
 note(struct statement *q, int code)
 {
 	if (q->error == 0)
-		q->error = errno_of(code);
+		q->error = errno_of(q->store, code);
 }
 
 void
@@ -220,7 +228,7 @@ statement_step(struct statement *q)
 	q->stepped = true;
 	if (code == SQLITE_ROW)
 		return 1;
-	r = errno_of(code);
+	r = errno_of(q->store, code);
 	/* a constraint undoes its own statement; anything else may have undone more */
 	if (r < 0 && r != -EEXIST && q->store->in_transaction &&
 	    !sqlite3_stmt_readonly(q->handle)) {
@@ -322,6 +330,8 @@ store_flush(struct store *s)
 
 	if (r < 0)
 		tell_failure(s, r);
+	if (r == 0 && wrote)
+		tell_success(s);
 	if (r == 0 && wrote && s->commit_cb != NULL)
 		s->commit_cb(s->commit_arg);
 	/* those who come while these run wait for the next commit */
@@ -404,6 +414,14 @@ store_after_commit(struct store *s, store_committed_cb *cb, void *arg)
 
 /* ---- opening ---- */
 
+static int
+cannot_use(const char *path, int r, char **ret_why)
+{
+	if (asprintf(ret_why, "%s: %s", path, store_explain(r)) < 0)
+		*ret_why = NULL;
+	return r;
+}
+
 /* An advisory lock that a crash releases, on a file of its own, so that sqlite3(1) can
  * still look into the database. */
 static int
@@ -418,13 +436,8 @@ lock(struct store *s, const char *state_dir, char **ret_why)
 		return -ENOMEM;
 	}
 	s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (s->lock_fd < 0) {
-		int r = -errno;
-
-		if (asprintf(ret_why, "%s: %s", path, strerror(-r)) < 0)
-			*ret_why = NULL;
-		return r;
-	}
+	if (s->lock_fd < 0)
+		return cannot_use(path, -errno, ret_why);
 	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0) {
 		n = pread(s->lock_fd, pid, sizeof(pid) - 1, 0);
 		if (asprintf(ret_why, "another renewd (pid %.*s) is using %s",
@@ -435,7 +448,7 @@ lock(struct store *s, const char *state_dir, char **ret_why)
 	}
 	n = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
 	if (ftruncate(s->lock_fd, 0) < 0 || pwrite(s->lock_fd, pid, (size_t)n, 0) != n)
-		return -errno; /* full disk: the caller says so */
+		return cannot_use(path, errno != 0 ? -errno : -ENOSPC, ret_why);
 	return 0;
 }
 
@@ -472,7 +485,7 @@ migrate_step(struct store *s, size_t i)
 }
 
 static int
-migrate(struct store *s, char **ret_why)
+migrate(struct store *s, const char *path, char **ret_why)
 {
 	int64_t version = 0;
 	int r;
@@ -482,8 +495,9 @@ migrate(struct store *s, char **ret_why)
 		return r;
 	if (version < 0 || (uint64_t)version > migration_count) {
 		if (asprintf(ret_why,
-			"renewd.db was written by a newer renewd (its version is %lld, this one knows %zu)",
-			(long long)version, migration_count) < 0)
+			"%s was written by a newer renewd (its version is %lld, this one knows %zu): "
+			"install that one again, or put the database of before in its place",
+			path, (long long)version, migration_count) < 0)
 			*ret_why = NULL;
 		return -EPROTONOSUPPORT;
 	}
@@ -524,8 +538,9 @@ open_database(struct store *s, const char *path)
 		return -errno;
 	if (fchmod(fd, 0600) < 0)
 		return -errno;
-	r = errno_of(sqlite3_open_v2(
-	    path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL));
+	r = errno_of(s,
+	    sqlite3_open_v2(
+		path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL));
 	if (r == 0)
 		r = configure(s);
 	return r;
@@ -556,17 +571,14 @@ store_open(
 	if (r == 0)
 		r = open_database(s, path);
 	if (r == 0)
-		r = migrate(s, &why);
+		r = migrate(s, path, &why);
 	if (r < 0) {
-		if (why == NULL &&
-		    asprintf(&why, "%s: %s", path,
-			s->db != NULL && sqlite3_errcode(s->db) != SQLITE_OK
-			    ? sqlite3_errmsg(s->db)
-			    : strerror(-r)) < 0)
-			why = NULL;
+		if (why == NULL)
+			cannot_use(path, r, &why);
 		*ret_why = why;
 		return r;
 	}
+	s->opened = true;
 	*ret = steal_ptr(s);
 	return 0;
 }
@@ -588,12 +600,6 @@ store_close(struct store *s)
 	free(s->waiters);
 	free(s);
 	return NULL;
-}
-
-const char *
-store_error(const struct store *s)
-{
-	return sqlite3_errmsg(s->db);
 }
 
 int

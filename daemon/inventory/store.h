@@ -29,8 +29,8 @@ typedef void store_committed_cb(int r, void *arg);
 int store_after_commit(struct store *s, store_committed_cb *cb, void *arg);
 /* Callbacks with this arg are forgotten. */
 void store_forget(struct store *s, void *arg);
-/* Called whenever a commit failed and what was written since the last is gone. NULL:
- * not any more. */
+/* Called whenever a commit failed and what was written since the last is gone; and,
+ * with 0, when they have worked again for a while. NULL: not any more. */
 void store_on_failure(struct store *s, void (*cb)(int error, void *arg), void *arg);
 /* Called after each commit that has written something. NULL: not any more. */
 void store_on_commit(struct store *s, void (*cb)(void *arg), void *arg);
@@ -39,8 +39,8 @@ int store_flush(struct store *s);
 /* Gives up what was written since the last commit; for callers that have only just
  * begun, as those of others in this turn of the loop lose theirs, and hear so. */
 void store_roll_back(struct store *s);
-/* What SQLite said last, for people. */
-const char *store_error(const struct store *s);
+/* A negative errno of the inventory's as a sentence for people. */
+const char *store_explain(int error);
 /* Is it sound? For start and self-test; reads all of it. */
 int store_check(struct store *s);
 

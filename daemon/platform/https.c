@@ -15,6 +15,7 @@
 #include "autoconf.h"
 #include "buffer.h"
 #include "platform/clock.h"
+#include "platform/https_explain.h"
 #include "platform/link.h"
 #include "scope.h"
 
@@ -68,7 +69,9 @@ struct https_request {
 	struct buffer body;
 	bool too_large;
 	char *fields[FIELD_COUNT];
+	char *trust_file;
 	char error[CURL_ERROR_SIZE];
+	char why[HTTPS_EXPLAIN_SIZE];
 	https_done_cb *done_cb;
 	void *arg;
 };
@@ -262,11 +265,18 @@ watch_cb(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
 static const char *
 explain(struct https_request *r, CURLcode code)
 {
-	if (r->too_large)
-		return "the answer is too large";
-	if (code == CURLE_OPERATION_TIMEDOUT && r->error[0] == '\0')
-		return "timed out";
-	return r->error[0] != '\0' ? r->error : curl_easy_strerror(code);
+	struct https_failure f = { .code = code,
+		.text = r->error,
+		.too_large = r->too_large,
+		.trust_file = r->trust_file };
+	curl_off_t sent = 0;
+
+	curl_easy_getinfo(r->easy, CURLINFO_OS_ERRNO, &f.system_error);
+	curl_easy_getinfo(r->easy, CURLINFO_SSL_VERIFYRESULT, &f.verify_error);
+	curl_easy_getinfo(r->easy, CURLINFO_PRETRANSFER_TIME_T, &sent);
+	f.sent = sent > 0;
+	https_explain(&f, r->why);
+	return r->why;
 }
 
 static void
@@ -410,7 +420,9 @@ https_send(struct https *h, const struct https_options *options,
 	r->done_cb = done_cb;
 	r->arg = arg;
 	r->easy = curl_easy_init();
-	if (r->easy == NULL)
+	if (options->trust_file != NULL)
+		r->trust_file = strdup(options->trust_file);
+	if (r->easy == NULL || (options->trust_file != NULL && r->trust_file == NULL))
 		return -ENOMEM;
 	set_limits(r);
 	set_trust(r->easy, options);
@@ -436,6 +448,7 @@ https_cancel(struct https_request *r)
 	}
 	curl_slist_free_all(r->headers);
 	free(r->sent_body);
+	free(r->trust_file);
 	buffer_free(&r->body);
 	clear_fields(r);
 	free(r);

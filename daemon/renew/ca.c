@@ -266,7 +266,10 @@ fail(struct ca *ca, const struct acme_result *failure)
 			.ca = ca->name,
 			.problem = failure->type,
 			.retry_at = failure->not_before },
-		    "the CA cannot be used: %s", failure->detail);
+		    "the CA cannot be used: %s; %s", failure->detail,
+		    failure->class == ACME_GIVE_UP
+			? "what needs it waits for a change in its section"
+			: "what needs it is tried again by itself");
 		free(ca->last_logged);
 		ca->last_logged = strdup(failure->detail);
 	}

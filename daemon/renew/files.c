@@ -107,10 +107,17 @@ fill(struct contents *c, const struct certificate_spec *spec, const struct issue
 const char *
 files_explain(const struct certificate_spec *spec, int r, char *buffer, size_t size)
 {
-	if (r != -ESRCH)
-		return strerror(-r);
-	snprintf(buffer, size, "there is no group \"%s\" (bundle_group)",
-	    spec->bundle_group);
+	if (r == -ENOSPC || r == -EDQUOT)
+		return "there is no room left on the disk of bundle_dir";
+	if (r == -EPERM && spec->bundle_group != NULL)
+		snprintf(buffer, size,
+		    "renewd's user is not in the group \"%s\" (bundle_group)",
+		    spec->bundle_group);
+	else if (r == -ESRCH)
+		snprintf(buffer, size, "there is no group \"%s\" (bundle_group)",
+		    spec->bundle_group);
+	else
+		snprintf(buffer, size, "bundle_dir: %s", strerror(-r));
 	return buffer;
 }
 

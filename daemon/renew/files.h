@@ -18,6 +18,7 @@ struct bundles;
 int files_write(struct bundles *bundles, const struct certificate_spec *spec,
     const struct issued *rows, size_t count);
 /* What a failure of files_write() is called, for people. */
+#define FILES_EXPLAIN_SIZE 320
 const char *files_explain(
     const struct certificate_spec *spec, int r, char *buffer, size_t size);
 /* Are the files there as they should be? Of a placeholder: are they there? */

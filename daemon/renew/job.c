@@ -20,8 +20,7 @@
 #include "renew/files.h"
 #include "renew/order.h"
 #include "renew/own_key.h"
-
-#define FILES_SECONDS 60
+#include "renew/said.h"
 
 /* ---- loading ---- */
 
@@ -91,23 +90,6 @@ job_free(struct job *j)
 
 /* ---- bundle ---- */
 
-/* A placeholder that can't be written is said; it stops no order. */
-static void
-not_written(struct job *j, int r)
-{
-	char buffer[256];
-	const char *why = files_explain(j->spec, r, buffer, sizeof(buffer));
-
-	j->unwritten = true;
-	if (j->issued_count > 0)
-		job_note_text(j, "bundle", "cannot write its files", why);
-	else
-		log_line(LOG_WARNING,
-		    &(struct log_fields){
-			.event = LOG_EVENT_FILES_FAILED, .certificate = j->row->name },
-		    "cannot write its placeholder: %s", why);
-}
-
 static void
 written(struct job *j, char *bundled)
 {
@@ -117,6 +99,7 @@ written(struct job *j, char *bundled)
 		c->placeholder_since = clock_now();
 	free(c->bundled);
 	c->bundled = bundled;
+	said_forget(j->renewals->said, c->id, SAID_FILES);
 	log_line(LOG_INFO, &(struct log_fields){ .certificate = c->name },
 	    j->issued_count > 0 ? "files written" : "placeholder written");
 }
@@ -138,8 +121,9 @@ bundle_step(struct job *j)
 	if (j->waiting_for_idle)
 		return true;
 	r = files_write(j->renewals->bundles, j->spec, j->issued, j->issued_count);
+	j->unwritten = r < 0;
 	if (r < 0)
-		not_written(j, r);
+		job_note_unwritten(j, r);
 	else
 		written(j, steal_ptr(wanted));
 	return false;
@@ -235,9 +219,9 @@ finish(struct job *j)
 	(void)deployment_list(r->means.store, j->row->id, &rows, &count);
 	tidy(j, rows, count);
 	j->row->next_at = due_next(j->row, j->spec, j->issued_count, rows, count, now);
-	if (j->unwritten && j->issued_count == 0 &&
-	    j->row->next_at > now + FILES_SECONDS)
-		j->row->next_at = now + FILES_SECONDS;
+	if (j->unwritten &&
+	    (j->row->next_at == 0 || j->row->next_at > now + JOB_FILES_SECONDS))
+		j->row->next_at = now + JOB_FILES_SECONDS;
 	deployment_free_all(rows, count);
 	heed_others(j);
 	e = certificate_save(r->means.store, j->row);

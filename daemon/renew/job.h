@@ -14,6 +14,7 @@ struct ca;
 struct deactivator;
 struct job;
 struct revoker;
+struct said;
 
 struct renewals {
 	struct renewal_means means;
@@ -29,6 +30,7 @@ struct renewals {
 	bool stalled_said;
 	struct revoker *revoker;
 	struct deactivator *deactivator;
+	struct said *said;
 };
 
 struct job {
@@ -86,6 +88,13 @@ void job_note_errno(struct job *j, const char *stage, const char *what, int r);
 void job_note_success(struct job *j);
 /* A failure as last_error of the API; to be freed, NULL without memory. */
 char *job_describe(const struct acme_result *failure, int64_t now);
+/* How soon files that can't be written are tried again: nobody is asked for that. */
+#define JOB_FILES_SECONDS 60
+/* Its files can't be written. A placeholder's are no failure of an attempt: it stops no
+ * order. */
+void job_note_unwritten(struct job *j, int r);
+/* A certificate whose text means nothing by the configuration in force. */
+void job_note_unreadable(struct certificate *c, const char *why);
 
 /* Ends it halfway; what it reached is in the inventory. */
 void job_drop(struct job *j);

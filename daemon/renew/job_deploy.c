@@ -40,6 +40,7 @@ save_deployment(struct job *j, const char *target, const struct acme_result *fai
 	size_t count = 0;
 	const struct deployment *before = NULL;
 	int64_t now = clock_now();
+	char at[CLOCK_TEXT_SIZE];
 	struct deployment d = { .certificate = j->row->id,
 		.target = (char *)target,
 		.at = now,
@@ -63,8 +64,8 @@ save_deployment(struct job *j, const char *target, const struct acme_result *fai
 		log_line(LOG_NOTICE, &f, "deployed");
 	else if (before == NULL || before->failures == 0 ||
 	    strcmp(before->detail, failure->detail) != 0)
-		log_line(LOG_ERR, &f, "deployment failed: %s; it is retried",
-		    failure->detail);
+		log_line(LOG_ERR, &f, "deployment failed: %s; next attempt at %s",
+		    failure->detail, clock_format(d.next_attempt, at));
 	if (deployment_save(j->renewals->means.store, &d) == 0)
 		(void)history_add(j->renewals->means.store,
 		    &(struct history_event){ .at = now,

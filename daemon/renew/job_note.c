@@ -8,19 +8,28 @@
 
 #include <string.h>
 
+#include "buffer.h"
 #include "json.h"
 #include "platform/clock.h"
 #include "platform/log.h"
 #include "renew/due.h"
+#include "renew/files.h"
 #include "renew/news.h"
+#include "renew/said.h"
 #include "result.h"
 #include "schedule/wakeup.h"
 
-static void
-describe(struct json_writer *w, const struct acme_result *failure, int64_t now)
-{
-	char at[CLOCK_TEXT_SIZE];
+#define UNREADABLE_SECONDS 3600
 
+char *
+job_describe(const struct acme_result *failure, int64_t now)
+{
+	struct json_writer *w = failure != NULL ? json_writer_new() : NULL;
+	char at[CLOCK_TEXT_SIZE];
+	char *text = NULL;
+
+	if (w == NULL)
+		return NULL;
 	json_open_object(w);
 	json_member_string(w, "type", failure->type);
 	json_member_string(w, "detail", failure->detail);
@@ -40,33 +49,35 @@ describe(struct json_writer *w, const struct acme_result *failure, int64_t now)
 	json_member_string(w, "at", clock_format(now, at));
 	json_member_string(w, "class", acme_class_name(failure->class));
 	json_close_object(w);
-}
-
-char *
-job_describe(const struct acme_result *failure, int64_t now)
-{
-	struct json_writer *w = json_writer_new();
-	char *text = NULL;
-
-	if (failure != NULL)
-		describe(w, failure, now);
-	if (w == NULL || failure == NULL || json_writer_steal(w, &text, NULL) < 0)
+	if (json_writer_steal(w, &text, NULL) < 0)
 		text = NULL;
 	json_writer_free(w);
 	return text;
 }
+/* By what is stored, or where nothing could be, by what this process has said. */
+static bool
+is_old(struct job *j, const struct acme_result *failure, const char *before)
+{
+	_cleanup_(buffer_free) struct buffer text = { 0 };
+	bool said;
+
+	buffer_printf(&text, "%s %s", failure->stage,
+	    failure->type != NULL ? failure->type : failure->detail);
+	said = !text.failed &&
+	    said_before(j->renewals->said, j->row->id, SAID_FAILURE, text.data);
+	return said || news_is_old(before, failure);
+}
 
 /* What is the matter with a whole CA has been said there, once. */
 static int
-log_level(
-    const struct certificate *c, const struct acme_result *failure, const char *before)
+log_level(struct job *j, const struct acme_result *failure, const char *before)
 {
-	if (news_is_old(before, failure))
+	if (is_old(j, failure, before))
 		return LOG_DEBUG;
 	if (strcmp(failure->stage, "directory") == 0 ||
 	    strcmp(failure->stage, "account") == 0)
 		return LOG_INFO;
-	return c->parked ? LOG_ERR : LOG_WARNING;
+	return j->row->parked ? LOG_ERR : LOG_WARNING;
 }
 
 /* What the CA says of single names; where it is one alone, the line has said it. */
@@ -113,7 +124,7 @@ job_note_failure(struct job *j, const char *ca, const struct acme_result *failur
 		.ca = ca,
 		.detail = failure->detail,
 		.problem = failure->type });
-	level = log_level(c, failure, before);
+	level = log_level(j, failure, before);
 	log_line(level,
 	    &(struct log_fields){
 		.event = c->parked ? LOG_EVENT_PARKED : LOG_EVENT_RENEWAL_FAILED,
@@ -156,4 +167,77 @@ job_note_success(struct job *j)
 		c->placeholder_since = 0;
 	free(c->last_error);
 	c->last_error = NULL;
+	said_forget(j->renewals->said, c->id, SAID_FAILURE);
+}
+
+/* ---- beside attempts ---- */
+
+/* True: it is news. An error of the CA stays what is shown, and its delay stays: this
+ * one is tried again whatever that is. */
+static bool
+keep_unwritten(struct job *j, const struct acme_result *failure, int64_t now)
+{
+	struct certificate *c = j->row;
+	bool old = news_is_old(c->last_error, failure);
+
+	if (c->failures > 0 && !due_error_is(c, "stage", failure->stage))
+		return true;
+	free(c->last_error);
+	c->last_error = job_describe(failure, now);
+	c->failures = 1;
+	c->next_attempt = now + JOB_FILES_SECONDS;
+	if (!old)
+		(void)history_add(j->renewals->means.store,
+		    &(struct history_event){ .at = now,
+			.kind = "failed",
+			.certificate = c->name,
+			.detail = failure->detail });
+	return !old;
+}
+
+void
+job_note_unwritten(struct job *j, int r)
+{
+	char buffer[FILES_EXPLAIN_SIZE];
+	bool issued = j->issued_count > 0;
+	_cleanup_(acme_result_freep) struct acme_result *failure =
+	    acme_result_new(ACME_RETRY, "bundle", "cannot write its %s: %s",
+		issued ? "files" : "placeholder",
+		files_explain(j->spec, r, buffer, sizeof(buffer)));
+	bool news = true;
+
+	if (failure == NULL)
+		return;
+	if (issued)
+		news = keep_unwritten(j, failure, clock_now());
+	if (said_before(j->renewals->said, j->row->id, SAID_FILES, failure->detail) ||
+	    !news)
+		return;
+	log_line(issued ? LOG_ERR : LOG_WARNING,
+	    &(struct log_fields){
+		.event = LOG_EVENT_FILES_FAILED, .certificate = j->row->name },
+	    "%s; trying again each minute", failure->detail);
+}
+
+void
+job_note_unreadable(struct certificate *c, const char *why)
+{
+	_cleanup_(acme_result_freep) struct acme_result *failure =
+	    acme_result_new(ACME_RETRY, "configuration", "%s", why);
+	_cleanup_free_ char *before = c->last_error;
+	int64_t now = clock_now();
+
+	c->last_error = NULL;
+	c->failures++;
+	c->next_attempt = c->next_at = now + UNREADABLE_SECONDS;
+	if (failure == NULL)
+		return;
+	c->last_error = job_describe(failure, now);
+	log_line(news_is_old(before, failure) ? LOG_DEBUG : LOG_ERR,
+	    &(struct log_fields){ .event = LOG_EVENT_RENEWAL_FAILED,
+		.certificate = c->name,
+		.retry_at = c->next_attempt },
+	    "cannot be renewed by this configuration: %s; looked at again each hour and "
+	    "at each reload",
+	    failure->detail);
 }

@@ -141,7 +141,6 @@ ordered_cb(const struct acme_result *failure, void *arg)
 			job_note_success(j);
 		j->row->last_success = clock_now();
 		j->unwritten = false;
-		j->renewals->stalled_said = false;
 	} else if (strcmp(failure->stage, "store") == 0) {
 		j->tried =
 		    true; /* no failure of the CA's or the names': see stall_cb() */

@@ -20,9 +20,11 @@
 #include "renew/order.h"
 #include "renew/removal.h"
 #include "renew/revoker.h"
+#include "renew/said.h"
 #include "schedule/schedule.h"
 
-#define STALL_SECONDS 60
+#define STALL_SECONDS      60
+#define UNREADABLE_SECONDS 3600
 
 DEFINE_CLEANUP(struct renewals, renewals_free)
 
@@ -60,17 +62,32 @@ void
 renewals_stall(struct renewals *r, int error)
 {
 	r->stalled_until = clock_now() + STALL_SECONDS;
-	if (!r->stalled_said)
+	if (!r->stalled_said && error != -EUCLEAN) /* that says the store itself */
 		log_line(LOG_CRIT, LOG_ABOUT(STORE_FAILED),
-		    "the inventory cannot be written, so nothing is begun until it can: %s",
-		    strerror(-error));
+		    "the inventory cannot be written: %s; nothing is begun until it can, "
+		    "trying again each minute",
+		    store_explain(error));
 	r->stalled_said = true;
 }
 
 static void
-commit_failed_cb(int error, void *arg)
+resume(struct renewals *r)
 {
-	renewals_stall(arg, error);
+	if (r->stalled_said)
+		log_line(LOG_NOTICE, LOG_ABOUT(STORE_WORKS),
+		    "the inventory can be written again");
+	r->stalled_said = false;
+	r->stalled_until = 0;
+	schedule_poke(r->means.schedule);
+}
+
+static void
+commits_cb(int error, void *arg)
+{
+	if (error < 0)
+		renewals_stall(arg, error);
+	else
+		resume(arg);
 }
 
 int
@@ -83,13 +100,15 @@ renewals_new(const struct renewal_means *means, struct renewals **ret)
 		return -ENOMEM;
 	r->means = *means;
 	TAILQ_INIT(&r->jobs);
-	e = revoker_new(r, &r->revoker);
+	e = said_new(&r->said);
+	if (e == 0)
+		e = revoker_new(r, &r->revoker);
 	if (e == 0)
 		e = deactivator_new(r, &r->deactivator);
 	if (e < 0)
 		return e;
 	deploy_on_idle(means->deploy, idle_cb, r);
-	store_on_failure(means->store, commit_failed_cb, r);
+	store_on_failure(means->store, commits_cb, r);
 	*ret = steal_ptr(r);
 	return 0;
 }
@@ -118,6 +137,7 @@ renewals_free(struct renewals *r)
 		job_free(j);
 	}
 	free_cas(r->cas, r->ca_count);
+	said_free(r->said);
 	free(r);
 	return NULL;
 }
@@ -128,6 +148,19 @@ renewals_ended(struct renewals *r)
 	schedule_poke(r->means.schedule);
 	revoker_poke(r->revoker);
 	deactivator_poke(r->deactivator);
+}
+
+/* What the configuration has against it. */
+static void
+unreadable(struct renewals *r, struct certificate *c)
+{
+	_cleanup_(config_errors_clear) struct config_errors errors = { 0 };
+	_cleanup_(certificate_spec_freep) struct certificate_spec *spec = NULL;
+
+	(void)certificate_spec_parse(r->config, c->name, c->spec, &spec, &errors);
+	job_note_unreadable(c,
+	    errors.n > 0 && errors.v[0].message != NULL ? errors.v[0].message
+							: "it cannot be read");
 }
 
 /* One that was removed, or whose text can't be read any more, as after its CA left the
@@ -144,10 +177,15 @@ cannot_load(struct renewals *r, int64_t certificate, int error)
 		return;
 	}
 	c->next_at = 0;
-	if (error != -ENOENT) {
-		c->next_at = clock_now() + 3600;
-		log_line(LOG_ERR, &(struct log_fields){ .certificate = c->name },
-		    "cannot work on it, trying again in an hour: %s", strerror(-error));
+	if (error == -EBADMSG) {
+		unreadable(r, c);
+	} else if (error != -ENOENT) {
+		c->next_at = clock_now() + UNREADABLE_SECONDS;
+		log_line(LOG_ERR,
+		    &(struct log_fields){
+			.certificate = c->name, .retry_at = c->next_at },
+		    "cannot work on it, trying again in an hour: %s",
+		    store_explain(error));
 	}
 	(void)certificate_save(r->means.store, c);
 }
@@ -302,15 +340,11 @@ static void
 rewrite(struct renewals *r, struct job *j)
 {
 	struct certificate *c = j->row;
-	struct log_fields f = { .event = LOG_EVENT_FILES_FAILED,
-		.certificate = c->name };
-	char buffer[256];
+	struct log_fields f = { .certificate = c->name };
 	int e;
 
 	e = files_write(r->bundles, j->spec, j->issued, j->issued_count);
-	if (e < 0) {
-		log_line(LOG_ERR, &f, "cannot write its files: %s; trying again",
-		    files_explain(j->spec, e, buffer, sizeof(buffer)));
+	if (e < 0) { /* its job tries again, and says so */
 		free(c->bundled);
 		c->bundled = NULL;
 		return;
@@ -350,6 +384,10 @@ revive(struct job *j)
 	if (c->parked &&
 	    (due_error_is(c, "stage", "account") || due_error_is(c, "stage", "key")))
 		c->parked = false;
+	if (due_error_is(c, "stage", "configuration")) {
+		c->next_attempt = 0;
+		return true;
+	}
 	return c->next_at == 0 && !c->parked;
 }
 
@@ -363,7 +401,12 @@ repair_one(struct renewals *r, int64_t certificate)
 	bool revived;
 	bool files;
 
-	if (job_load(r, certificate, &j) < 0)
+	int e;
+
+	e = job_load(r, certificate, &j);
+	if (e == -EBADMSG)
+		cannot_load(r, certificate, e);
+	if (e < 0)
 		return;
 	files = needs_files(r, j);
 	if (files && !deploy_reloading(r->means.deploy))

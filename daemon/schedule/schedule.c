@@ -11,6 +11,7 @@
 #include <event2/event.h>
 
 #include "inventory/inventory.h"
+#include "inventory/store.h"
 #include "platform/clock.h"
 #include "platform/log.h"
 
@@ -44,7 +45,8 @@ read_due(struct schedule *s, int64_t now, size_t limit)
 	count = certificate_due(s->store, now, s->ids, limit);
 	if (count < 0 && !s->failing)
 		log_line(LOG_ERR, LOG_ABOUT(STORE_FAILED),
-		    "cannot read the inventory; trying again each minute");
+		    "cannot read the inventory: %s; trying again each minute",
+		    store_explain(count));
 	s->failing = count < 0;
 	return count;
 }

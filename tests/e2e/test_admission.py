@@ -118,7 +118,7 @@ def test_an_unknown_group(door: Renewd) -> None:
     admins, _ = two_groups()
     door.set("control", readers=None, group="no-such-group")
     door.start()
-    assert "group no-such-group not found" in door.output()
+    assert 'there is no group "no-such-group" (group in [control])' in door.output()
     assert door.socket.stat().st_mode & 0o777 == 0o600
     assert ask(door.socket, ADMIN, [admins.gr_gid], "GET", "/v1/status")[0] == "not permitted"
     assert door.get("/v1/status")["pid"] == door.pid

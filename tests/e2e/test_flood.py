@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import http.client
+import io
+import json
 import random
 import select
 import socket
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
 
@@ -28,6 +32,9 @@ SEEDS = [
     b"POST /v1/certificates/a.example.test/renew HTTP/1.1\r\nHost: renewd\r\n"
     b'Content-Length: 14\r\n\r\n{"force":false}',
     b"DELETE /v1/certificates/c.example.test?purge=1 HTTP/1.1\r\nHost: renewd\r\n\r\n",
+    b"PUT /v1/certificates/d.example.test HTTP/1.1\r\nHost: renewd\r\n"
+    b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n{}",
+    b"POST /v1/reload HTTP/1.0\r\n\r\n",
 ]
 
 
@@ -65,6 +72,33 @@ def send_all(renewd: Renewd, texts: list[bytes]) -> list[bytes]:
     return [got[link] for link in links]
 
 
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    type: str
+    body: bytes
+
+    def is_problem(self) -> bool:
+        """As RFC 9457 has it; an answer to HEAD has no body."""
+        return self.type == "application/problem+json" and (
+            not self.body or json.loads(self.body)["status"] == self.status)
+
+
+def answers(got: bytes) -> Iterator[Answer]:
+    """The whole ones among what came back on one connection."""
+    stream = io.BytesIO(got)
+    while line := stream.readline():
+        fields = http.client.parse_headers(stream)
+        status = int(line.split()[1])
+        if status == 100:
+            continue
+        length = fields.get("Content-Length")
+        yield Answer(status, fields.get("Content-Type", ""),
+                     stream.read(int(length)) if length else b"")
+        if length is None:
+            return  # chunks, or until the end
+
+
 def mutated(chance: random.Random) -> bytes:
     text = bytearray(chance.choice(SEEDS))
     for _ in range(chance.randint(1, 8)):
@@ -100,13 +134,18 @@ def serving(renewd: Renewd) -> Iterator[Renewd]:
 def test_mutated_requests(serving: Renewd) -> None:
     chance = random.Random(20260)
     statuses: collections.Counter[bytes] = collections.Counter()
+    slowest = 0.0
     for _ in range(20):
         for got in send_all(serving, [mutated(chance) for _ in range(50)]):
             assert got == b"" or got.startswith(b"HTTP/1."), got[:100]
             statuses[got[9:12]] += 1
+            for answer in answers(got):
+                assert answer.status < 400 or answer.is_problem(), answer
+        slowest = max(slowest, answer_time(serving))
     assert b"500" not in statuses
-    assert {b"200", b"400", b"404", b"422"} <= set(statuses), statuses
-    assert answer_time(serving) < 1 * PATIENCE
+    assert {b"200", b"400", b"404", b"413", b"422", b"501"} <= set(statuses), statuses
+    assert slowest < 1 * PATIENCE
+    assert serving.output().count("critical:") == 0
 
 
 def stall(renewd: Renewd, kind: int) -> socket.socket:

@@ -160,6 +160,8 @@ parse(const struct config *c, const char *name, const char *text)
 #define F "renewd.conf:"
 #define CA \
   "[ca le]\ndirectory = https://ca.example/d\naccept_terms = yes\n" /* 3 lines */
+#define LISTEN "numeric addresses with a port, such as 0.0.0.0:80 or [::]:80, not "
+#define KEYS   "ecdsa-p256, ecdsa-p384, rsa-2048, rsa-3072 or rsa-4096, not "
 #define NO_TERMS \
   " needs accept_terms = yes: renewd never agrees to a CA's terms by itself\n"
 
@@ -175,12 +177,15 @@ static const struct {
 	{ "[certificates www]\n",
 	    F "1: unknown section [certificates www]; did you mean \"certificate\"?\n" },
 	{ "[xyzzy]\n", F "1: unknown section [xyzzy]\n" },
-	{ "[renewd x]\n[ca]\n[certificate a b]\n[deploy -x]\ntype = exec\ncommnd = x\n",
+	{ "[renewd x]\n[ca]\n[certificate a b]\nca = google\n[deploy -x]\ntype = exec\ncommnd = x\n",
 	    F "1: [renewd] takes no name\n"
 	    F "2: [ca] needs a name: [ca NAME]\n"
+	    F "2: [ca] needs \"directory\"\n"
 	    F "3: \"a b\" is not a name: letters, digits, \".\", \"_\" and \"-\" only, 200 at most\n"
-	    F "4: \"-x\" is not a name: letters, digits, \".\", \"_\" and \"-\" only, 200 at most\n"
-	    F "6: unknown key \"commnd\" in [deploy -x]; did you mean \"command\"?\n" },
+	    F "3: [ca google]" NO_TERMS
+	    F "5: \"-x\" is not a name: letters, digits, \".\", \"_\" and \"-\" only, 200 at most\n"
+	    F "5: [deploy -x] needs \"command\"\n"
+	    F "7: unknown key \"commnd\" in [deploy -x]; did you mean \"command\"?\n" },
 	{ "log_level = debug\n[renewd\nlog_level = x\n",
 	    F "1: key \"log_level\" before the first section\n"
 	    F "2: section header without \"]\"\n" },
@@ -231,6 +236,13 @@ static const struct {
 	    F "3: \"redirect\" must be one of none, https, not \"yes\"\n" },
 	{ "[http-01]\nlisten = 0.0.0.0:80 0.0.0.0:80\n",
 	    F "2: \"listen\" has \"0.0.0.0:80\" twice\n" },
+	{ "[http-01]\nlisten = a 0.0.0.0:80 b A\n[ca google]\ncontact = a@b mailto:c@d e\n",
+	    F "2: \"listen\" has \"A\" twice\n"
+	    F "2: \"listen\" must be " LISTEN "\"a\"\n"
+	    F "2: \"listen\" must be " LISTEN "\"b\"\n"
+	    F "2: \"listen\" must be " LISTEN "\"A\"\n"
+	    F "4: \"contact\" must be mailto: with one plain address each, not \"a@b\"\n"
+	    F "4: \"contact\" must be mailto: with one plain address each, not \"e\"\n" },
 	/* [ca] */
 	{ "[ca own]\n", F "1: [ca own] needs \"directory\"\n" },
 	{ "[ca own]\ndirectory = http://x/\n",
@@ -267,6 +279,27 @@ static const struct {
 	    "[certificate a.example]\nca = le zerossl\n[ca google]\n[certificate b.example]\n"
 	    "ca = google ZeroSSL\n",
 	    F "4: [ca zerossl]" NO_TERMS F "6: [ca google]" NO_TERMS },
+	/* they are said beside what else is wrong with a certificate */
+	{ "[ca le]\ndirectory = https://ca.example/d\n[certificate www]\nkeys = dsa ecdsa-p384 dh\n"
+	  "domains = *.example.org a_b x.example *.example.net x.example\nchallenge = dns-01 x\n"
+	  "[defaults]\nca = le google\nprofile = a/b\n[certificate b c]\nkey = x\n",
+	    F "1: [ca le]" NO_TERMS
+	    F "3: [ca google]" NO_TERMS
+	    F "4: \"keys\" must be " KEYS "\"dsa\"\n"
+	    F "4: \"keys\" must be " KEYS "\"dh\"\n"
+	    F "5: \"a_b\" is not a domain or address: an underscore can't be in the name of a certificate\n"
+	    F "5: \"domains\" has \"x.example\" twice\n"
+	    F "5: \"*.example.org\" needs a dns challenge; this version has http-01 only\n"
+	    F "5: \"*.example.net\" needs a dns challenge; this version has http-01 only\n"
+	    F "6: challenge \"dns-01\" is not available in this version\n"
+	    F "6: challenge \"x\" is not available in this version\n"
+	    F "9: \"profile\" must be NAME or NAME!, not \"a/b\"\n"
+	    F "10: \"b c\" is not a name: letters, digits, \".\", \"_\" and \"-\" only, 200 at most\n"
+	    F "11: unknown key \"key\" in [certificate b c]; did you mean \"keys\"?\n" },
+	/* what could not be read is not missed besides */
+	{ "[certificate w_w]\nca = \"le\ndomains = \"w.example\n",
+	    F "2: a double quote is not closed in its line\n"
+	    F "3: a double quote is not closed in its line\n" },
 	/* references */
 	{ CA "[certificate www]\n\ndeploy = edg edge nothing\n"
 	     "== conf.d/e.conf\n[deploy edge]\ntype = exec\ncommand = x\n",
@@ -405,6 +438,7 @@ static const struct {
 	    F "3: \"keys\" must be ecdsa-p256, ecdsa-p384, rsa-2048, rsa-3072 or rsa-4096, not \"dsa\"\n"
 	    F "5: \"log_level\" must be one of error, warning, notice, info, debug, not \"x\"\n"
 	    F "6: [ca le] needs \"directory\"\n"
+	    F "6: [ca le]" NO_TERMS
 	    F "7: unknown key \"foo\" in [ca le]\n"
 	    "conf.d/a.conf:1: unknown section [y]\n"
 	    "conf.d/z.conf:1: unknown section [x]\n" },
@@ -428,8 +462,8 @@ START_TEST(names_that_are_none)
 {
 	_cleanup_free_ char *one = load_messages(
 	    CA "[certificate _x]\n[certificate y]\ndomains = a_b.example c d..e\n");
-	_cleanup_free_ char *idn =
-	    load_messages(CA "[certificate x]\ndomains = \xc3\xa4\xff.example\n");
+	_cleanup_free_ char *idn = load_messages(
+	    CA "[certificate x]\ndomains = \xc3\xa4\xe2\x80\xa8.example\n");
 
 	ck_assert_ptr_nonnull(strstr(one,
 	    F

@@ -114,7 +114,9 @@ static const struct {
 	    "2 !control character in line\n" },
 	{ "# \x1b[31m\f\n", "" },
 	{ "a = 1\n  \x01\n", "2 !control character in line (a)\n" },
-	{ "a = \xc3\xa4\xff\n", "1 a=\xc3\xa4\xff\n" },
+	{ "a = \xc3\xa4\n", "1 a=\xc3\xa4\n" },
+	{ "# \xff\na = \xc3\xa4\xff\nb = \xc3\n",
+	    "2 !line is not UTF-8\n3 !line is not UTF-8\n" },
 	{ "[a\x01]\nb = 1\n", "1 !control character in line (header)\n2 b=1\n" },
 };
 

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "inventory/store.h"
+#include "platform/clock.h"
 #include "platform/file.h"
 #include "suite.h"
 
@@ -128,7 +129,7 @@ START_TEST(refuses_what_is_no_database)
 			     "this is not a database, not at all", 34, 0600, (gid_t)-1),
 	    0);
 	ck_assert_int_lt(store_open(NULL, dir, &s, &why), 0);
-	ck_assert_ptr_nonnull(strstr(why, "renewd.db"));
+	ck_assert_ptr_nonnull(strstr(why, "/renewd.db: it is damaged; with renewd"));
 	free(why);
 	file_remove_tree(AT_FDCWD, dir);
 }
@@ -522,6 +523,7 @@ START_TEST(a_failed_commit_loses_the_turn)
 	committed_count = 0;
 	loop = event_base_new();
 	ck_assert_int_eq(event_base_priority_init(loop, 3), 0);
+	clock_freeze(1000);
 	s = open_store(loop);
 	store_on_failure(s, failure_cb, NULL);
 	add_certificate(s, "kept", 1);
@@ -533,10 +535,23 @@ START_TEST(a_failed_commit_loses_the_turn)
 	    sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
 	r = certificate_insert(s, "lost", ORIGIN_CONFIG, "", 1, NULL);
 	ck_assert_int_eq(r, -EBUSY);
+	ck_assert_int_eq(failure, -EBUSY);
 	sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
 	sqlite3_close(db);
+	/* one that works is not the end of it yet */
 	add_certificate(s, "later", 1);
 	ck_assert_int_eq(store_flush(s), 0);
+	ck_assert_int_eq(failure, -EBUSY);
+	clock_advance(121);
+	add_certificate(s, "latest", 1);
+	ck_assert_int_eq(store_flush(s), 0);
+	ck_assert_int_eq(failure, 0);
+	failure = 1;
+	clock_advance(121);
+	add_certificate(s, "last", 1);
+	ck_assert_int_eq(store_flush(s), 0);
+	ck_assert_int_eq(failure, 1);
+	clock_thaw();
 	ck_assert_int_eq(certificate_get(s, "lost", &c), -ENOENT);
 	ck_assert_int_eq(certificate_get(s, "later", &c), 0);
 	certificate_free(c);
@@ -546,9 +561,64 @@ START_TEST(a_failed_commit_loses_the_turn)
 }
 END_TEST
 
+/* A page in the middle is overwritten while it is open: what is in it can't be read,
+ * and that is told apart from a failing disk. */
+START_TEST(damage_is_damage)
+{
+	static char junk[4096 * 8];
+	char path[256], name[32];
+	struct certificate *c;
+	struct store *s;
+	int fd, r = 0;
+
+	make_dir();
+	s = open_store(NULL);
+	for (int i = 0; i < 2000; i++) {
+		snprintf(name, sizeof(name), "certificate%d", i);
+		add_certificate(s, name, 1);
+	}
+	ck_assert_int_eq(store_flush(s), 0);
+	store_close(s);
+	snprintf(path, sizeof(path), "%s/renewd.db", dir);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	memset(junk, 0x5a, sizeof(junk));
+	ck_assert_int_eq(pwrite(fd, junk, sizeof(junk), 4096 * 24), sizeof(junk));
+	close(fd);
+	s = open_store(NULL);
+	for (int i = 0; i < 2000 && r == 0; i++) {
+		r = certificate_get_id(s, i + 1, &c);
+		if (r == 0)
+			certificate_free(c);
+	}
+	ck_assert_int_eq(r, -EUCLEAN);
+	ck_assert_int_eq(store_check(s), -EUCLEAN);
+	store_close(s);
+	file_remove_tree(AT_FDCWD, dir);
+}
+END_TEST
+
+static const struct {
+	int error;
+	const char *sentence;
+} explained[] = {
+	{ -ENOSPC, "there is no room left on its disk" },
+	{ -EROFS, "it or its file system is read-only" },
+	{ -EBUSY, "another program has locked it" },
+	{ -EACCES, "Permission denied" },
+	{ -ENOMEM, "Cannot allocate memory" },
+};
+
+START_TEST(errors_have_sentences)
+{
+	for (size_t i = 0; i < ELEMENTS(explained); i++)
+		ck_assert_str_eq(
+		    store_explain(explained[i].error), explained[i].sentence);
+}
+END_TEST
+
 SUITE("inventory", files_are_private, opens_once, refuses_the_future,
     refuses_what_is_no_database, certificates_keep_all_fields, due_is_in_order,
     one_current_for_each_kind_of_key, orders_keep_their_key,
     accounts_by_ca_directory_and_key, deployments_and_removal, history_is_in_order,
     history_is_forgotten_with_its_certificate, commits_are_told, commits_are_shared,
-    a_failed_commit_loses_the_turn)
+    a_failed_commit_loses_the_turn, damage_is_damage, errors_have_sentences)
