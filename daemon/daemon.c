@@ -309,6 +309,8 @@ swap(struct daemon *d, struct config *fresh, struct reload *ret)
 	d->config = fresh;
 	if (!same)
 		(void)repair(d);
+	else
+		(void)renewals_repair_own(d->renewals);
 	for (size_t i = 0; same && i < RELOAD_REMOVED; i++)
 		renewals_repair_some(d->renewals, ret->names[i].v, ret->names[i].n);
 	schedule_poke(d->schedule);

@@ -57,6 +57,12 @@ enum acme_key_type acme_key_get_type(const struct acme_key *key);
 /* RFC 7638 thumbprint with SHA-256, base64url: 43 characters and a NUL. */
 #define ACME_THUMBPRINT_SIZE 44
 int acme_key_thumbprint(const struct acme_key *key, char ret[ACME_THUMBPRINT_SIZE]);
+/* What makes this key unfit for a certificate: a public exponent that is even or 1, an
+ * even modulus, primes as broken generators make them (ROCA, CVE-2017-15361). A
+ * constant sentence, or NULL: nothing that is known. */
+const char *acme_key_weakness(const struct acme_key *key);
+/* Is it the same key? Public halves are compared. */
+bool acme_key_equal(const struct acme_key *a, const struct acme_key *b);
 /* SHA-256 of the public half as SubjectPublicKeyInfo (RFC 5280 section 4.1): the same
  * for all certificates of a key. 64 characters of lower-case hex and a NUL. */
 #define ACME_FINGERPRINT_SIZE 65
@@ -94,6 +100,22 @@ bool acme_identifier_equal(
 int acme_csr_new(const struct acme_key *key, const struct acme_identifier *identifiers,
     size_t count, bool must_staple, unsigned char **ret_der, size_t *ret_len);
 
+struct acme_csr; /* somebody else's request: its key isn't here */
+
+/* Reads a PKCS#10 request, PEM or DER, and checks its signature. -EBADMSG where it
+ * can't be read or has names that no CA certifies; -EKEYREJECTED where its key is of an
+ * unsupported kind or weak. *ret_why (may be NULL as a pointer) is a constant sentence.
+ */
+int acme_csr_read(
+    const void *data, size_t len, struct acme_csr **ret, const char **ret_why);
+/* Its public key alone: good for acme_plan and acme_chain_check(), signs nothing. */
+const struct acme_key *acme_csr_key(const struct acme_csr *csr);
+/* Its subject alternative names, and its common name where that is another one. */
+const struct acme_identifier *acme_csr_identifiers(
+    const struct acme_csr *csr, size_t *ret_count);
+const unsigned char *acme_csr_der(const struct acme_csr *csr, size_t *ret_len);
+struct acme_csr *acme_csr_free(struct acme_csr *csr);
+
 struct acme_chain; /* a certificate and those that lead to its root */
 
 /* What a leaf says of itself. Lives as long as its chain. */
@@ -118,6 +140,9 @@ int acme_chain_check(const struct acme_chain *chain, const struct acme_key *key,
     const struct acme_identifier *identifiers, size_t count, const char **ret_why);
 const struct acme_leaf *acme_chain_leaf(const struct acme_chain *chain);
 size_t acme_chain_count(const struct acme_chain *chain);
+/* Is one of its certificates, the root that it leads to included, issued by somebody of
+ * this common name? */
+bool acme_chain_has_issuer(const struct acme_chain *chain, const char *common_name);
 /* The i-th certificate, or all from the i-th on, as normal PEM (64 columns, LF). */
 int acme_chain_pem(const struct acme_chain *chain, size_t i, char **ret_pem);
 int acme_chain_pem_from(const struct acme_chain *chain, size_t first, char **ret_pem);
@@ -192,6 +217,8 @@ struct acme_reply {
 	const char *replay_nonce;
 	const char *retry_after;
 	const char *link_terms; /* target of the Link with rel="terms-of-service" */
+	const char
+	    *link_alternates; /* targets of those with rel="alternate", by blanks */
 	const char *date;
 	const char *body;
 	size_t body_len;
@@ -353,6 +380,15 @@ struct acme_plan {
 	int64_t not_after;  /* 0: none */
 	bool must_staple;
 	const char *order_url; /* an order begun earlier, or NULL */
+	bool common_name; /* the first DNS name also as subject; 64 bytes at most */
+	const char *preferred_chain; /* common name of an issuer in the chain, or NULL:
+					the first such chain, or else the CA's own */
+	const struct acme_csr *csr;  /* sent as it is, in place of one of the key: then
+					key is acme_csr_key(), and what else would be
+					in a request doesn't count. NULL: none */
+	const struct acme_session *session; /* lent for the call: the new order has to
+					       be on a host that its directory names.
+					       NULL: on any */
 };
 
 /* A challenge that is to be answered. */

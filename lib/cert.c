@@ -225,7 +225,7 @@ read_issuer(X509 *x)
 
 /* The common name nearest to the subject; "" for none, or one that isn't plain text. */
 static char *
-read_top(X509 *x)
+read_issuer_name(X509 *x)
 {
 	X509_NAME *name = X509_get_issuer_name(x);
 	unsigned char *text = NULL;
@@ -267,7 +267,7 @@ read_leaf(struct acme_chain *chain)
 	chain->serial = read_serial(x);
 	chain->fingerprint = read_fingerprint(x);
 	chain->issuer = read_issuer(x);
-	chain->top = read_top(chain->certs[chain->count - 1]);
+	chain->top = read_issuer_name(chain->certs[chain->count - 1]);
 	leaf->serial = chain->serial;
 	leaf->fingerprint_sha256 = chain->fingerprint;
 	leaf->issuer = chain->issuer;
@@ -411,6 +411,18 @@ size_t
 acme_chain_count(const struct acme_chain *chain)
 {
 	return chain->count;
+}
+
+bool
+acme_chain_has_issuer(const struct acme_chain *chain, const char *common_name)
+{
+	for (size_t i = 0; i < chain->count; i++) {
+		_cleanup_free_ char *name = read_issuer_name(chain->certs[i]);
+
+		if (name != NULL && strcmp(name, common_name) == 0)
+			return true;
+	}
+	return false;
 }
 
 int

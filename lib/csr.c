@@ -4,9 +4,10 @@
  * The flow makes requests, renewd placeholders. Both carry their names as subject
  * alternative names only; neither says more than was asked for.
  */
-#include "acme.h"
+#include "csr.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include <openssl/bn.h>
 #include <openssl/err.h>
@@ -88,6 +89,28 @@ build_request(const struct acme_key *key, const struct acme_identifier *identifi
 	return 0;
 }
 
+/* RFC 5280 appendix A.1: ub-common-name */
+#define COMMON_NAME_MAX 64
+
+static int
+set_common_name(
+    X509_REQ *request, const struct acme_identifier *identifiers, size_t count)
+{
+	size_t i = 0;
+	const char *name;
+
+	while (i < count && identifiers[i].type != ACME_IDENTIFIER_DNS)
+		i++;
+	if (i == count || strlen(identifiers[i].value) > COMMON_NAME_MAX)
+		return -EINVAL;
+	name = identifiers[i].value;
+	if (X509_NAME_add_entry_by_NID(X509_REQ_get_subject_name(request),
+		NID_commonName, MBSTRING_UTF8, (const unsigned char *)name, -1, -1,
+		0) != 1)
+		return -ENOMEM;
+	return 0;
+}
+
 static int
 encode_request(X509_REQ *request, unsigned char **ret_der, size_t *ret_len)
 {
@@ -107,9 +130,10 @@ encode_request(X509_REQ *request, unsigned char **ret_der, size_t *ret_len)
 	return 0;
 }
 
-int
-acme_csr_new(const struct acme_key *key, const struct acme_identifier *identifiers,
-    size_t count, bool must_staple, unsigned char **ret_der, size_t *ret_len)
+static int
+make_request(const struct acme_key *key, const struct acme_identifier *identifiers,
+    size_t count, bool must_staple, bool named, unsigned char **ret_der,
+    size_t *ret_len)
 {
 	_cleanup_(X509_REQ_freep) X509_REQ *request = NULL;
 	int r;
@@ -118,12 +142,30 @@ acme_csr_new(const struct acme_key *key, const struct acme_identifier *identifie
 		return -EINVAL;
 	request = X509_REQ_new();
 	r = request != NULL ? 0 : -ENOMEM;
+	if (r == 0 && named)
+		r = set_common_name(request, identifiers, count);
 	if (r == 0)
 		r = build_request(key, identifiers, count, must_staple, request);
 	if (r == 0)
 		r = encode_request(request, ret_der, ret_len);
 	ERR_clear_error();
 	return r;
+}
+
+int
+acme_csr_new(const struct acme_key *key, const struct acme_identifier *identifiers,
+    size_t count, bool must_staple, unsigned char **ret_der, size_t *ret_len)
+{
+	return make_request(
+	    key, identifiers, count, must_staple, false, ret_der, ret_len);
+}
+
+int
+csr_new_named(const struct acme_key *key, const struct acme_identifier *identifiers,
+    size_t count, bool must_staple, unsigned char **ret_der, size_t *ret_len)
+{
+	return make_request(
+	    key, identifiers, count, must_staple, true, ret_der, ret_len);
 }
 
 static bool

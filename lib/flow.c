@@ -15,6 +15,7 @@
 #include "cert.h"
 #include "key.h"
 #include "result.h"
+#include "session.h"
 
 #define ORDER_POLL_MS      500
 #define PROCESSING_MAX_MS  (600 * FLOW_SECOND)
@@ -27,9 +28,7 @@ DEFINE_CLEANUP(struct acme_flow, acme_flow_free)
 
 static void ask_new_order(struct acme_flow *f, struct acme_request *ret);
 static void ask_order(struct acme_flow *f, struct acme_request *ret);
-static void ask_finalize(struct acme_flow *f, struct acme_request *ret);
-static void ask_certificate(struct acme_flow *f, struct acme_request *ret);
-static flow_got_fn got_new_order, got_order, got_finalize, got_certificate;
+static flow_got_fn got_new_order, got_order;
 
 /* clang-format off */
 static const struct flow_step {
@@ -41,8 +40,9 @@ static const struct flow_step {
 	[FLOW_AUTHORIZE] = { flow_authz_ask,  flow_authz_got },  /* each name in turn */
 	[FLOW_CHALLENGE] = { flow_authz_ask_challenge, flow_authz_got_challenge },
 	[FLOW_POLL]      = { flow_authz_ask,  flow_authz_got_poll }, /* until all are valid */
-	[FLOW_FINALIZE]  = { ask_finalize,    got_finalize },    /* the CSR -> a leg */
-	[FLOW_DOWNLOAD]  = { ask_certificate, got_certificate }, /* -> ISSUED */
+	[FLOW_FINALIZE]  = { flow_issue_ask_finalize, flow_issue_got_finalize }, /* -> a leg */
+	[FLOW_DOWNLOAD]  = { flow_issue_ask, flow_issue_got },   /* -> ISSUED, or */
+	[FLOW_ALTERNATE] = { flow_issue_ask_alternate, flow_issue_got_alternate },
 	[FLOW_ISSUED]    = { NULL, NULL },
 	[FLOW_FAILED]    = { NULL, NULL },
 };
@@ -57,6 +57,37 @@ flow_copy(const char *from, char **to)
 		return 0;
 	*to = strdup(from);
 	return *to != NULL ? 0 : -ENOMEM;
+}
+
+static int
+copy_bytes(const void *from, size_t len, unsigned char **to, size_t *to_len)
+{
+	*to = malloc(len + 1);
+	if (*to == NULL)
+		return -ENOMEM;
+	memcpy(*to, from, len);
+	*to_len = len;
+	return 0;
+}
+
+/* What isn't the order itself. */
+static int
+copy_surroundings(struct acme_flow *f, const struct acme_plan *plan)
+{
+	const unsigned char *der;
+	size_t len;
+	int r;
+
+	r = flow_copy(plan->preferred_chain, &f->preferred_chain);
+	if (r == 0 && plan->csr != NULL) {
+		der = acme_csr_der(plan->csr, &len);
+		r = copy_bytes(der, len, &f->csr, &f->csr_len);
+	}
+	if (r == 0 && plan->session != NULL) {
+		f->origins = session_origins(plan->session);
+		r = f->origins != NULL ? 0 : -ENOMEM;
+	}
+	return r;
 }
 
 static int
@@ -76,6 +107,7 @@ copy_plan(struct acme_flow *f, const struct acme_plan *plan)
 	f->account_key = acme_key_ref(plan->account_key);
 	f->key = acme_key_ref(plan->key);
 	f->must_staple = plan->must_staple;
+	f->common_name = plan->common_name;
 	f->not_before = plan->not_before;
 	f->not_after = plan->not_after;
 	r = flow_copy(plan->challenges, &f->challenge_types);
@@ -85,7 +117,7 @@ copy_plan(struct acme_flow *f, const struct acme_plan *plan)
 		r = flow_copy(plan->replaces, &f->replaces);
 	if (r == 0)
 		r = flow_copy(plan->order_url, &f->order_url);
-	return r;
+	return r == 0 ? copy_surroundings(f, plan) : r;
 }
 
 int
@@ -118,6 +150,10 @@ acme_flow_free(struct acme_flow *f)
 	free(f->challenge_types);
 	free(f->profile);
 	free(f->replaces);
+	free(f->preferred_chain);
+	free(f->csr);
+	free(f->origins);
+	free(f->alternates);
 	free(f->order_url);
 	acme_chain_free(f->chain);
 	acme_result_free(f->result);
@@ -164,27 +200,46 @@ flow_refused(struct acme_flow *f, const struct acme_reply *reply, const char *st
 	return flow_fail(f, wire_problem_read(reply, stage));
 }
 
+/* Not to be mixed up with a CA that can't be reached: it has answered. */
+static struct acme_result *
+has_answered(struct acme_result *result)
+{
+	if (result != NULL)
+		result->status = 200;
+	return result;
+}
+
 enum flow_state
 flow_nonsense(struct acme_flow *f, const char *stage, const char *what)
 {
-	return flow_fail(f, acme_result_new(ACME_RETRY, stage, "the CA sent %s", what));
+	return flow_fail(f,
+	    has_answered(acme_result_new(ACME_RETRY, stage, "the CA sent %s", what)));
 }
 
-/* Wait as long as the reply says, or else as we think. */
+bool
+flow_obey(struct acme_flow *f, const struct acme_reply *reply)
+{
+	int64_t at = acme_retry_at(reply);
+	int64_t delay = (at - reply->received_at) * FLOW_SECOND;
+
+	if (at == 0)
+		return false;
+	/* some CAs say a day and have it ready in seconds: longer than this leg may
+	 * take is no time to obey, but one that tells not to hurry */
+	if (f->deadline > f->now && delay >= f->deadline - f->now)
+		delay = (f->deadline - f->now) / 2;
+	if (delay > RETRY_AFTER_MAX_MS)
+		delay = RETRY_AFTER_MAX_MS;
+	if (delay < POLL_MIN_MS)
+		delay = POLL_MIN_MS; /* "now" is no reason to hammer it */
+	f->obey_until = f->now + delay;
+	return true;
+}
+
 void
 flow_wait_for(struct acme_flow *f, const struct acme_reply *reply, int64_t delay)
 {
-	int64_t at = acme_retry_at(reply);
-
-	if (at > 0) {
-		delay = (at - reply->received_at) * FLOW_SECOND;
-		if (delay > RETRY_AFTER_MAX_MS)
-			delay = RETRY_AFTER_MAX_MS;
-		if (delay < POLL_MIN_MS)
-			delay = POLL_MIN_MS; /* "now" is no reason to hammer it */
-		f->obey_until = f->now + delay;
-	}
-	f->wait_until = f->now + delay;
+	f->wait_until = flow_obey(f, reply) ? f->obey_until : f->now + delay;
 }
 
 void
@@ -206,18 +261,37 @@ wait_processing(struct acme_flow *f, const struct acme_reply *reply)
 	}
 	if (f->now >= f->deadline)
 		return flow_fail(f,
-		    acme_result_new(ACME_RETRY, "finalize",
-			"the CA is still working on the order; it will be asked again"));
+		    has_answered(acme_result_new(ACME_RETRY, "finalize",
+			"the CA is still working on the order; it will be asked again")));
 	flow_wait_for(f, reply, f->poll_delay);
 	flow_slower(f);
 	return FLOW_ORDERED;
 }
 
+/* Gone, as after the CA's reset, or grown old while nobody asked: from the start, but
+ * not for ever. */
+static bool
+may_begin_anew(struct acme_flow *f)
+{
+	if (f->begun_anew)
+		return false;
+	f->begun_anew = true;
+	forget_order(f);
+	return true;
+}
+
 static enum flow_state
-order_invalid(struct acme_flow *f, struct wire_order *order)
+order_invalid(
+    struct acme_flow *f, const struct acme_reply *reply, struct wire_order *order)
 {
 	struct acme_result *why = steal_ptr(order->error);
 
+	if (why == NULL && order->expires > 0 && order->expires <= reply->received_at) {
+		if (may_begin_anew(f))
+			return FLOW_NEW;
+		why = acme_result_new(ACME_RETRY, "order",
+		    "the order has expired before it became a certificate");
+	}
 	if (why == NULL)
 		why = acme_result_new(
 		    ACME_RETRY, "order", "the CA has made the order invalid");
@@ -247,7 +321,7 @@ pick_leg(struct acme_flow *f, const struct acme_reply *reply, struct wire_order 
 			return wait_processing(f, reply);
 		return FLOW_DOWNLOAD;
 	case WIRE_INVALID:
-		return order_invalid(f, order);
+		return order_invalid(f, reply, order);
 	case WIRE_UNKNOWN:
 	case WIRE_DEACTIVATED:
 	case WIRE_EXPIRED:
@@ -258,8 +332,8 @@ pick_leg(struct acme_flow *f, const struct acme_reply *reply, struct wire_order 
 	    f, acme_result_new(ACME_RETRY, "order", "the order has an unknown status"));
 }
 
-static enum flow_state
-read_order(struct acme_flow *f, const struct acme_reply *reply, const char *stage)
+enum flow_state
+flow_read_order(struct acme_flow *f, const struct acme_reply *reply, const char *stage)
 {
 	_cleanup_(wire_order_freep) struct wire_order *order = NULL;
 
@@ -294,9 +368,15 @@ got_new_order(struct acme_flow *f, const struct acme_reply *reply)
 		return flow_refused(f, reply, "order");
 	if (reply->location == NULL || !wire_url_ok(reply->location))
 		return flow_nonsense(f, "order", "no URL of the new order");
+	if (f->origins != NULL && !session_is_near(f->origins, reply->location))
+		return flow_fail(f,
+		    has_answered(acme_result_new(ACME_RETRY, "order",
+			"the CA put the order on a host that its directory does not "
+			"name: %s",
+			reply->location)));
 	if (flow_copy(reply->location, &f->order_url) < 0)
 		return flow_fail(f, NULL);
-	return read_order(f, reply, "order");
+	return flow_read_order(f, reply, "order");
 }
 
 static void
@@ -309,79 +389,11 @@ ask_order(struct acme_flow *f, struct acme_request *ret)
 static enum flow_state
 got_order(struct acme_flow *f, const struct acme_reply *reply)
 {
-	if (reply->status == 404) { /* gone, as after the CA's reset: from the start */
-		forget_order(f);
+	if (reply->status == 404 && may_begin_anew(f))
 		return FLOW_NEW;
-	}
 	if (reply->status != 200)
 		return flow_refused(f, reply, "order");
-	return read_order(f, reply, "order");
-}
-
-/* ---- the certificate ---- */
-
-static void
-ask_finalize(struct acme_flow *f, struct acme_request *ret)
-{
-	_cleanup_free_ unsigned char *csr = NULL;
-	size_t len;
-
-	if (acme_csr_new(f->key, f->identifiers, f->identifier_count, f->must_staple,
-		&csr, &len) < 0 ||
-	    wire_finalize_write(csr, len, &f->payload) < 0)
-		return;
-	ret->action = ACME_ACTION_FINALIZE;
-	ret->url = f->finalize_url;
-	ret->payload = f->payload;
-}
-
-static enum flow_state
-got_finalize(struct acme_flow *f, const struct acme_reply *reply)
-{
-	if (reply->status != 200) {
-		struct acme_result *result = wire_problem_read(reply, "finalize");
-
-		if (acme_result_is(result, "orderNotReady")) {
-			/* a race at the CA, or finalized before a crash: the hub knows
-			 */
-			acme_result_free(result);
-			flow_wait_for(f, reply, FLOW_SECOND);
-			return FLOW_ORDERED;
-		}
-		acme_result_free(result);
-		return flow_refused(f, reply, "finalize");
-	}
-	return read_order(f, reply, "finalize");
-}
-
-static void
-ask_certificate(struct acme_flow *f, struct acme_request *ret)
-{
-	ret->action = ACME_ACTION_CERTIFICATE;
-	ret->url = f->certificate_url;
-}
-
-static enum flow_state
-got_certificate(struct acme_flow *f, const struct acme_reply *reply)
-{
-	_cleanup_(acme_chain_freep) struct acme_chain *chain = NULL;
-	const char *why = "no certificate";
-	int r;
-
-	if (reply->status != 200)
-		return flow_refused(f, reply, "download");
-	r = reply->body != NULL
-	    ? acme_chain_parse(reply->body, reply->body_len, &chain, &why)
-	    : -EBADMSG;
-	if (r == 0)
-		r = acme_chain_check(
-		    chain, f->key, f->identifiers, f->identifier_count, &why);
-	if (r < 0)
-		return flow_fail_for_good(f,
-		    acme_result_new(ACME_RETRY, "download",
-			"what the CA sent as certificate was refused: %s", why));
-	f->chain = steal_ptr(chain);
-	return FLOW_ISSUED;
+	return flow_read_order(f, reply, "order");
 }
 
 /* ---- the wheel ---- */

@@ -1,8 +1,9 @@
 /*
- * flow.h - inside libacme: an order's flow, as its two files share it.
+ * flow.h - inside libacme: an order's flow, as its files share it.
  *
- * flow.c has the table of states, the order and the certificate; flow_authz.c the names
- * and their challenges.
+ * flow.c has the table of states and the order; flow_authz.c the names,
+ * flow_challenge.c their challenges; flow_issue.c the request, the certificate and its
+ * chains.
  */
 #ifndef FLOW_H
 #define FLOW_H
@@ -24,6 +25,7 @@ enum flow_state {
 	FLOW_POLL,
 	FLOW_FINALIZE,
 	FLOW_DOWNLOAD,
+	FLOW_ALTERNATE,
 	FLOW_ISSUED,
 	FLOW_FAILED,
 };
@@ -33,9 +35,13 @@ struct flow_authz {
 	char *url;
 	bool seen; /* read at least once */
 	bool valid;
+	bool failed;                   /* won't be: error says why */
 	bool answered;                 /* the CA was told to look */
+	unsigned answers;              /* how often, for this challenge */
 	bool fetched;                  /* and has looked */
+	bool open;                     /* and found it wrong, but may look again */
 	struct acme_result *complaint; /* what it said to the challenge request */
+	struct acme_result *error;     /* the last that it found wrong */
 	struct acme_identifier identifier;
 	bool wildcard;
 	char *expires; /* as last read */
@@ -57,6 +63,11 @@ struct acme_flow {
 	int64_t not_before;
 	int64_t not_after;
 	bool must_staple;
+	bool common_name;
+	char *preferred_chain;
+	unsigned char *csr; /* made elsewhere */
+	size_t csr_len;
+	char *origins; /* where an order may be: session_origins() */
 
 	/* facts */
 	char *order_url;
@@ -71,6 +82,12 @@ struct acme_flow {
 	enum flow_state state;
 	char *finalize_url;
 	char *certificate_url;
+	bool begun_anew;      /* the order of before was gone */
+	unsigned not_ready;   /* how often it wasn't, in a row */
+	char *alternates;     /* URLs of other chains, by blanks */
+	char *alternate;      /* the one that is asked for, in alternates */
+	char *alternate_next; /* the rest of them */
+	unsigned alternate_count;
 	struct flow_authz *authz;
 	size_t authz_count;
 	size_t current;                    /* the authorization that was asked for */
@@ -98,6 +115,11 @@ enum flow_state flow_fail_for_good(struct acme_flow *f, struct acme_result *resu
 enum flow_state flow_refused(
     struct acme_flow *f, const struct acme_reply *reply, const char *stage);
 enum flow_state flow_nonsense(struct acme_flow *f, const char *stage, const char *what);
+/* What the order says of itself picks the next leg. */
+enum flow_state flow_read_order(
+    struct acme_flow *f, const struct acme_reply *reply, const char *stage);
+/* Notes until when the reply wants nothing to be asked; false: it doesn't say. */
+bool flow_obey(struct acme_flow *f, const struct acme_reply *reply);
 /* Wait as long as the reply says, or else for delay. */
 void flow_wait_for(struct acme_flow *f, const struct acme_reply *reply, int64_t delay);
 /* The next poll comes later. */
@@ -112,6 +134,30 @@ void flow_authz_ask(struct acme_flow *f, struct acme_request *ret);
 void flow_authz_ask_challenge(struct acme_flow *f, struct acme_request *ret);
 flow_got_fn flow_authz_got, flow_authz_got_challenge, flow_authz_got_poll;
 void flow_authz_clear(struct acme_flow *f);
+/* One result out of all names that failed, each a subproblem. NULL: no memory. */
+struct acme_result *flow_authz_failure(const struct acme_flow *f);
+
+/* ---- their challenges (flow_challenge.c) ---- */
+
+/* Lists what has to be published now, for acme_flow_challenges(). -ENOMEM. */
+int flow_challenge_list(struct acme_flow *f);
+/* The first type of our preference that the CA offers and has not refused yet. */
+const struct wire_challenge *flow_challenge_choose(
+    const struct acme_flow *f, const struct wire_authz *wire);
+int flow_challenge_take(
+    struct acme_flow *f, struct flow_authz *a, const struct wire_challenge *c);
+/* The one that was taken, as the CA has it now; NULL: none. */
+const struct wire_challenge *flow_challenge_ours(
+    const struct flow_authz *a, const struct wire_authz *wire);
+/* Another one may be taken. */
+void flow_challenge_drop(struct flow_authz *a);
+
+/* ---- the certificate (flow_issue.c) ---- */
+
+void flow_issue_ask_finalize(struct acme_flow *f, struct acme_request *ret);
+void flow_issue_ask(struct acme_flow *f, struct acme_request *ret);
+void flow_issue_ask_alternate(struct acme_flow *f, struct acme_request *ret);
+flow_got_fn flow_issue_got_finalize, flow_issue_got, flow_issue_got_alternate;
 /* Frees what an authorization holds. */
 void flow_authz_free_all(struct flow_authz *authz, size_t count);
 

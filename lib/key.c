@@ -152,6 +152,26 @@ wrap(EVP_PKEY **evp, struct acme_key **ret)
 }
 
 int
+key_from_public(EVP_PKEY *evp, struct acme_key **ret)
+{
+	_cleanup_(EVP_PKEY_freep) EVP_PKEY *shared = NULL;
+
+	if (EVP_PKEY_up_ref(evp) != 1)
+		return -ENOMEM;
+	shared = evp;
+	return wrap(&shared, ret);
+}
+
+bool
+acme_key_equal(const struct acme_key *a, const struct acme_key *b)
+{
+	bool same = EVP_PKEY_eq(a->evp, b->evp) == 1;
+
+	ERR_clear_error();
+	return same;
+}
+
+int
 acme_key_generate(enum acme_key_type type, struct acme_key **ret)
 {
 	_cleanup_(EVP_PKEY_freep) EVP_PKEY *evp = NULL;

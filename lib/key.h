@@ -17,6 +17,8 @@ struct acme_key *acme_key_ref(const struct acme_key *key);
 /* The type of any OpenSSL key, ACME_KEY_NONE where it isn't one of ours. RSA of other
  * sizes from 2048 to 4096 counts as the next smaller type. */
 enum acme_key_type key_type_of(EVP_PKEY *evp);
+/* One of the public half alone; evp is shared. -EPROTONOSUPPORT as for private ones. */
+int key_from_public(EVP_PKEY *evp, struct acme_key **ret);
 /* The public JWK, members in the order of RFC 7638, no blanks. */
 int key_jwk(const struct acme_key *key, char **ret_json);
 /* "ES256", "ES384", "RS256" (RFC 7518 section 3.1). */

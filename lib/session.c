@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "buffer.h"
 #include "jws.h"
 #include "key.h"
 #include "result.h"
@@ -199,6 +200,48 @@ got_directory(struct acme_session *s, const struct acme_reply *reply)
 	s->stale = false;
 }
 
+char *
+session_origins(const struct acme_session *s)
+{
+	const struct wire_directory *d = s->directory;
+	struct buffer text = { 0 };
+	char *origins = NULL;
+
+	buffer_puts(&text, s->directory_url);
+	if (d != NULL)
+		buffer_printf(
+		    &text, " %s %s %s", d->new_nonce, d->new_account, d->new_order);
+	return buffer_steal(&text, &origins, NULL) == 0 ? origins : NULL;
+}
+
+bool
+session_is_near(const char *origins, const char *url)
+{
+	char one[WIRE_URL_MAX + 1];
+
+	while (*(origins += strspn(origins, " ")) != '\0') {
+		size_t len = strcspn(origins, " ");
+
+		if (len < sizeof(one)) {
+			memcpy(one, origins, len);
+			one[len] = '\0';
+			if (wire_url_same_host(one, url))
+				return true;
+		}
+		origins += len;
+	}
+	return false;
+}
+
+/* The URL of an account is signed for as long as it lives: on no other host. */
+static bool
+account_is_near(const struct acme_session *s, const char *url)
+{
+	_cleanup_free_ char *origins = session_origins(s);
+
+	return origins != NULL && session_is_near(origins, url);
+}
+
 /* RFC 8555 section 7.3: 201 for a new account, 200 for one that has this key. */
 static void
 got_account(struct acme_session *s, const struct acme_reply *reply)
@@ -211,6 +254,14 @@ got_account(struct acme_session *s, const struct acme_reply *reply)
 		fail(s,
 		    acme_result_new(
 			ACME_RETRY, "account", "the CA gave no account URL"));
+		return;
+	}
+	if (!account_is_near(s, reply->location)) {
+		fail(s,
+		    acme_result_new(ACME_RETRY, "account",
+			"the CA gave an account URL on a host that its directory does "
+			"not name: %s",
+			reply->location));
 		return;
 	}
 	if (copy(reply->location, &s->account_url) < 0)

@@ -22,6 +22,8 @@ struct json;
 
 /* An https:// URL of printable ASCII, not longer than WIRE_URL_MAX. */
 bool wire_url_ok(const char *url);
+/* Have these two, both good, the same host? Ports may differ. */
+bool wire_url_same_host(const char *a, const char *b);
 /* *field becomes a copy of the member, NULL where it isn't there; -EBADMSG where it is
  * there and no such URL. */
 int wire_url(const struct json *object, const char *name, char **field);
@@ -71,6 +73,7 @@ struct wire_order {
 	char *finalize;
 	char *certificate; /* NULL until valid */
 	struct acme_result *error;
+	int64_t expires; /* seconds since 1970; 0: not said */
 };
 /* What newOrder is told; NULL or 0: nothing is said of it. */
 struct wire_new_order {
@@ -103,6 +106,7 @@ struct wire_authz {
 	struct wire_challenge
 	    *challenges; /* those with a type, a URL and a good token */
 	size_t challenge_count;
+	bool bad_tokens; /* there were others, with tokens that aren't any */
 };
 int wire_authz_read(const char *text, size_t len, struct wire_authz **ret);
 struct wire_authz *wire_authz_free(struct wire_authz *a);

@@ -35,9 +35,10 @@ read_challenge(const struct json *json, struct wire_challenge *c)
 	const char *type = json_string(json_get(json, "type"));
 	const char *token = json_string(json_get(json, "token"));
 
-	if (type == NULL || strlen(type) > TYPE_MAX || token == NULL ||
-	    !token_ok(token))
+	if (type == NULL || strlen(type) > TYPE_MAX || token == NULL)
 		return -EBADMSG;
+	if (!token_ok(token))
+		return -EILSEQ;
 	if (wire_url(json, "url", &c->url) < 0 || c->url == NULL)
 		return -EBADMSG;
 	c->type = strdup(type);
@@ -73,10 +74,12 @@ read_challenges(const struct json *list, struct wire_authz *a)
 	for (size_t i = 0; i < count; i++) {
 		r = read_challenge(
 		    json_at(list, i), &a->challenges[a->challenge_count]);
-		if (r == 0)
+		if (r == 0) {
 			a->challenge_count++;
-		else
+		} else {
 			clear_challenge(&a->challenges[a->challenge_count]);
+			a->bad_tokens |= r == -EILSEQ;
+		}
 		if (r == -ENOMEM)
 			return r;
 	}

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 #include "json.h"
 #include "result.h"
@@ -24,6 +25,33 @@ wire_url_ok(const char *url)
 		if (*c <= 0x20 || *c >= 0x7f)
 			return false;
 	return true;
+}
+
+/* Where the host begins, and how long it is; 0 where it is anything but plain. */
+static size_t
+find_host(const char *url, const char **ret)
+{
+	const char *host = url + strlen("https://");
+	size_t len = strcspn(host, "/?#");
+
+	*ret = host;
+	/* what stands before an @ looks like a host to people, and isn't one */
+	if (memchr(host, '@', len) != NULL || memchr(host, '\\', len) != NULL)
+		return 0;
+	if (host[0] == '[')
+		return strcspn(host, "]/?#");
+	return strcspn(host, ":/?#");
+}
+
+bool
+wire_url_same_host(const char *a, const char *b)
+{
+	const char *host_a;
+	const char *host_b;
+	size_t len = find_host(a, &host_a);
+
+	return len > 0 && len == find_host(b, &host_b) &&
+	    strncasecmp(host_a, host_b, len) == 0;
 }
 
 int

@@ -21,7 +21,7 @@
 /* One key type's certificate. */
 struct bundle_pair {
 	enum acme_key_type key_type; /* names the files */
-	const char *key_pem;
+	const char *key_pem;   /* NULL: it isn't here, and neither are its files */
 	const char *chain_pem; /* leaf first */
 	bool stand_in;         /* a placeholder, just made: its key may be of another
 				  type; it isn't checked, and not fsynced, as it can be

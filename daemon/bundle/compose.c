@@ -18,7 +18,7 @@
 
 /* One pair as PEM. */
 struct parts {
-	char *key;
+	char *key; /* NULL: none */
 	char *cert;
 	char *chain; /* without the leaf; may be empty */
 	char *fullchain;
@@ -48,23 +48,30 @@ write_chain(const struct acme_chain *chain, struct parts *ret)
 }
 
 static int
-parse_pair(const struct bundle_pair *pair, struct parts *ret)
+parse_key(const struct bundle_pair *pair, const struct acme_chain *chain, char **ret)
 {
 	_cleanup_(acme_key_freep) struct acme_key *key = NULL;
-	_cleanup_(acme_chain_freep) struct acme_chain *chain = NULL;
 	bool rsa = acme_key_type_is_rsa(pair->key_type);
 	int r;
 
 	r = acme_key_from_pem(pair->key_pem, strlen(pair->key_pem), &key);
 	if (r < 0)
 		return r;
-	r = acme_chain_parse(pair->chain_pem, strlen(pair->chain_pem), &chain, NULL);
-	if (r < 0)
-		return r;
 	if (!cert_is_for(chain, key) ||
 	    (!pair->stand_in && acme_key_type_is_rsa(acme_key_get_type(key)) != rsa))
 		return -EKEYREJECTED;
-	r = acme_key_to_pem(key, &ret->key);
+	return acme_key_to_pem(key, ret);
+}
+
+static int
+parse_pair(const struct bundle_pair *pair, struct parts *ret)
+{
+	_cleanup_(acme_chain_freep) struct acme_chain *chain = NULL;
+	int r;
+
+	r = acme_chain_parse(pair->chain_pem, strlen(pair->chain_pem), &chain, NULL);
+	if (r == 0 && pair->key_pem != NULL)
+		r = parse_key(pair, chain, &ret->key);
 	return r < 0 ? r : write_chain(chain, ret);
 }
 
@@ -94,8 +101,10 @@ copy_pair(const struct bundle_pair *pair, struct parts *ret)
 
 	copy_blocks(pair->chain_pem, &cert, &chain);
 	copy_blocks(pair->chain_pem, &full, &full);
-	ret->key = strdup(pair->key_pem);
-	r = ret->key != NULL ? buffer_steal(&cert, &ret->cert, NULL) : -ENOMEM;
+	ret->key = pair->key_pem != NULL ? strdup(pair->key_pem) : NULL;
+	r = (ret->key != NULL) == (pair->key_pem != NULL)
+	    ? buffer_steal(&cert, &ret->cert, NULL)
+	    : -ENOMEM;
 	if (r == 0)
 		r = buffer_steal(&chain, &ret->chain, NULL);
 	return r < 0 ? r : buffer_steal(&full, &ret->fullchain, NULL);
@@ -115,7 +124,7 @@ int
 compose_haproxy(const struct bundle_pair *pair, char **ret, size_t *ret_len)
 {
 	_cleanup_(clear_parts) struct parts p = { 0 };
-	int r = parse_pair(pair, &p);
+	int r = pair->key_pem != NULL ? parse_pair(pair, &p) : -ENOKEY;
 
 	return r < 0 ? r : join(&p, ret, ret_len);
 }
@@ -151,10 +160,11 @@ add_parts(struct compose *c, const char *kind, const struct parts *p)
 		r = add_text(c, "chain", kind, p->chain);
 	if (r == 0)
 		r = add_text(c, "fullchain", kind, p->fullchain);
-	return r < 0 ? r : add_text(c, "privkey", kind, p->key);
+	return r < 0 || p->key == NULL ? r : add_text(c, "privkey", kind, p->key);
 }
 
-/* The files of pair i; the place of the bundle that HAProxy reads is handed back. */
+/* The files of pair i; the place of the bundle that HAProxy reads is handed back,
+ * unless there is no key for it. */
 static int
 add_files(struct compose *c, const struct bundle *bundle, size_t i,
     const struct parts *p, struct compose_file **ret)
@@ -167,7 +177,7 @@ add_files(struct compose *c, const struct bundle *bundle, size_t i,
 		r = add_parts(c, "", p);
 	if (r == 0 && bundle->dual)
 		r = add_parts(c, kind, p);
-	if (r < 0)
+	if (r < 0 || p->key == NULL)
 		return r;
 	/* HAProxy ignores the suffixed ones where there is one without. */
 	*ret = add(c, "haproxy.pem", "", bundle->dual ? kind : "");
@@ -180,13 +190,13 @@ static int
 add_pair(struct compose *c, const struct bundle *bundle, size_t i, parts_fn *read)
 {
 	_cleanup_(clear_parts) struct parts p = { 0 };
-	struct compose_file *f;
+	struct compose_file *f = NULL;
 	int r;
 
 	r = read(&bundle->pairs[i], &p);
 	if (r == 0)
 		r = add_files(c, bundle, i, &p, &f);
-	return r < 0 ? r : join(&p, &f->data, &f->len);
+	return r < 0 || f == NULL ? r : join(&p, &f->data, &f->len);
 }
 
 /* One pair, or one RSA and one ECDSA. */
@@ -236,13 +246,17 @@ compose_plain(const struct bundle *bundle, struct compose *ret)
 int
 compose_names(const struct bundle *bundle, struct compose *ret)
 {
-	const struct parts none = { 0 };
 	struct compose_file *f;
 	int r = pairs_fit(bundle) ? 0 : -EINVAL;
 
 	ret->stand_in = is_stand_in(bundle);
-	for (size_t i = 0; i < bundle->pair_count && r == 0; i++)
-		r = add_files(ret, bundle, i, &none, &f);
+	for (size_t i = 0; i < bundle->pair_count && r == 0; i++) {
+		const struct parts names = {
+			.key = (char *)bundle->pairs[i].key_pem /* looked at only */
+		};
+
+		r = add_files(ret, bundle, i, &names, &f);
+	}
 	return r;
 }
 

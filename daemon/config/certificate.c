@@ -100,6 +100,87 @@ check_wildcards(
 	}
 }
 
+/* RFC 5280 appendix A.1: ub-common-name */
+#define COMMON_NAME_MAX 64
+
+static void
+check_common_name(
+    struct parse *p, const struct section *s, const struct certificate_spec *spec)
+{
+	size_t i = 0;
+
+	if (!spec->common_name || spec->identifier_count == 0)
+		return;
+	while (i < spec->identifier_count &&
+	    spec->identifiers[i].type != ACME_IDENTIFIER_DNS)
+		i++;
+	point_at(p, s, "common_name");
+	if (i == spec->identifier_count)
+		value_error(
+		    p, "%s has addresses only, which can't be a common name", s->title);
+	else if (strlen(spec->identifiers[i].value) > COMMON_NAME_MAX)
+		value_error(p,
+		    "\"%s\" has %zu characters, and a common name 64 at most: put a "
+		    "shorter name first, or \"common_name = no\"",
+		    spec->identifiers[i].value, strlen(spec->identifiers[i].value));
+}
+
+/* Files for some of the keys would leave open who makes the others. */
+static void
+check_files(struct parse *p, const struct section *s, const char *key,
+    const struct words *files, size_t key_count)
+{
+	if (files->n == 0 || files->n == key_count)
+		return;
+	point_at(p, s, key);
+	value_error(p, "\"%s\" needs one file for each of \"keys\": %zu, not %zu", key,
+	    key_count, files->n);
+}
+
+/* A request made elsewhere is what it is. */
+static void
+check_request(
+    struct parse *p, const struct section *s, const struct certificate_spec *spec)
+{
+	const struct {
+		const char *key;
+		bool given;
+	} foreign[] = {
+		{ "key_file", spec->key_files.n > 0 },
+		{ "reuse_key", spec->reuse_key },
+		{ "must_staple", spec->must_staple },
+		{ "common_name", spec->common_name },
+		{ "drop_failed_names", spec->drop_failed_names },
+	};
+
+	for (size_t i = 0; spec->csr_files.n > 0 && i < ELEMENTS(foreign); i++) {
+		if (!foreign[i].given)
+			continue;
+		point_at(p, s, foreign[i].key);
+		value_error(p, "\"%s\" can't be had with \"csr_file\"", foreign[i].key);
+	}
+}
+
+static void
+refuse_in_defaults(struct parse *p, const struct section *s, const char *key)
+{
+	if (!section_gives(s, key))
+		return;
+	point_at(p, s, key);
+	value_error(p, "\"%s\" does not belong in [defaults]", key);
+}
+
+static void
+check_wishes(
+    struct parse *p, const struct section *s, const struct certificate_spec *spec)
+{
+	check_wildcards(p, s, spec);
+	check_common_name(p, s, spec);
+	check_files(p, s, "key_file", &spec->key_files, spec->key_count);
+	check_files(p, s, "csr_file", &spec->csr_files, spec->key_count);
+	check_request(p, s, spec);
+}
+
 static int
 start_spec(const struct config *c, const char *name, struct certificate_spec **ret)
 {
@@ -150,11 +231,12 @@ complete(struct parse *p, const struct section *s, const struct section *default
 		r = take_name_as_domain(p, s, spec);
 	if (r < 0)
 		return r;
-	if (is_defaults && section_gives(s, "domains")) {
-		point_at(p, s, "domains");
-		value_error(p, "\"domains\" does not belong in [defaults]");
+	if (is_defaults) {
+		refuse_in_defaults(p, s, "domains");
+		refuse_in_defaults(p, s, "key_file");
+		refuse_in_defaults(p, s, "csr_file");
 	} else {
-		check_wildcards(p, s, spec);
+		check_wishes(p, s, spec);
 	}
 	return 0;
 }

@@ -96,7 +96,13 @@ struct certificate_spec {
 	struct words deploy;
 	bool enabled;
 	mode_t bundle_mode;
-	char *bundle_group; /* NULL: as it comes */
+	char *bundle_group;       /* NULL: as it comes */
+	struct words key_files;   /* one for each of keys, or none */
+	struct words csr_files;   /* the same */
+	char *preferred_chain;    /* common name of an issuer, or NULL */
+	struct duration lifetime; /* seconds 0: as the CA thinks */
+	bool common_name;
+	bool drop_failed_names;
 };
 
 struct config {

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <idn2.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "scope.h"
@@ -43,6 +44,50 @@ is_ascii(const char *text)
 	return *text == '\0';
 }
 
+/* What looks like an A-label has to be one (RFC 5890 section 2.3.2.1): no CA takes
+ * another, and people have mistyped it. */
+static int
+check_a_labels(const char *name, const char **ret_why)
+{
+	_cleanup_(freep) char *unicode = NULL;
+	int r;
+
+	if (strcasestr(name, "xn--") == NULL)
+		return 0;
+	r = idn2_to_unicode_8z8z(name, &unicode, 0);
+	if (r == IDN2_MALLOC)
+		return -ENOMEM;
+	*ret_why = idn2_strerror(r);
+	return r == IDN2_OK ? 0 : -EINVAL;
+}
+
+static int
+check_ascii(const char *text, struct acme_identifier *ret, const char **ret_why)
+{
+	struct acme_identifier parsed;
+	int r = acme_identifier_parse(text, &parsed, ret_why);
+
+	if (r == 0 && parsed.type == ACME_IDENTIFIER_DNS)
+		r = check_a_labels(parsed.value, ret_why);
+	if (r == 0)
+		*ret = parsed;
+	return r;
+}
+
+char *
+name_to_unicode(const char *name)
+{
+	_cleanup_(freep) char *unicode = NULL;
+	const char *rest = strncmp(name, "*.", 2) == 0 ? name + 2 : name;
+	char *text;
+
+	if (strstr(name, "xn--") == NULL ||
+	    idn2_to_unicode_8z8z(rest, &unicode, 0) != IDN2_OK)
+		return NULL;
+	return asprintf(&text, "%.*s%s", (int)(rest - name), name, unicode) < 0 ? NULL
+										: text;
+}
+
 int
 name_to_identifier(const char *text, struct acme_identifier *ret, const char **ret_why)
 {
@@ -53,14 +98,14 @@ name_to_identifier(const char *text, struct acme_identifier *ret, const char **r
 	int r;
 
 	if (is_ascii(text))
-		return acme_identifier_parse(text, ret, ret_why);
+		return check_ascii(text, ret, ret_why);
 	*ret_why = "it is longer than any domain name";
 	if (strlen(text) > TEXT_MAX)
 		return -EINVAL;
 	r = idn2_to_ascii_8z(name, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
 	if (r == IDN2_MALLOC)
 		return -ENOMEM;
-	*ret_why = "it cannot be written as A-labels (IDNA)";
+	*ret_why = idn2_strerror(r);
 	if (r != IDN2_OK)
 		return -EINVAL;
 	len = strlen(ascii);

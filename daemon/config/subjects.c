@@ -244,6 +244,36 @@ print_profile(struct buffer *out, const struct schema_key *key, const void *obje
 		buffer_puts(out, "!");
 }
 
+/* ---- Own keys and chains --------------------------------------------------------- */
+
+#define TITLE_MAX 256
+
+/* What people call something: one line. */
+static int
+read_title(struct parse *p, struct words *w, void *object)
+{
+	const unsigned char *c = (const unsigned char *)w->v[0];
+
+	while (*c >= ' ' && *c != 0x7f)
+		c++;
+	if (*c != '\0')
+		return value_error(p, "\"%s\" has a control character", p->key->name);
+	if (strlen(w->v[0]) > TITLE_MAX)
+		return value_error(
+		    p, "\"%s\" has more than %d bytes", p->key->name, TITLE_MAX);
+	return value_take_text(p, w, object);
+}
+
+static int
+read_paths(struct parse *p, struct words *w, void *object)
+{
+	int r = value_check_words(p, w, true);
+
+	for (size_t i = 0; r == 0 && i < w->n; i++)
+		r = value_check_path(p, w->v[i]);
+	return r < 0 ? r : value_take_words(p, w, object);
+}
+
 /* ---- References ----------------------------------------------------------------- */
 
 static int
@@ -302,3 +332,7 @@ const struct value_type value_cas = { INI_LIST, read_cas, value_print_words,
 	value_clear_words, NULL };
 const struct value_type value_targets = { INI_LIST, read_targets, value_print_words,
 	value_clear_words, NULL };
+const struct value_type value_paths = { INI_LIST, read_paths, value_print_words,
+	value_clear_words, NULL };
+const struct value_type value_title = { INI_TEXT, read_title, value_print_text,
+	value_clear_text, NULL };

@@ -91,15 +91,23 @@ value_clear_text(const struct schema_key *key, void *object)
 	*text = NULL;
 }
 
+int
+value_check_path(struct parse *p, const char *word)
+{
+	if (word[0] != '/')
+		return value_must_be(p, "an absolute path", word);
+	if (strlen(word) >= PATH_MAX)
+		return value_error(
+		    p, "\"%s\" is longer than a path may be", p->key->name);
+	return 0;
+}
+
 static int
 read_path(struct parse *p, struct words *w, void *object)
 {
-	if (w->v[0][0] != '/')
-		return value_must_be(p, "an absolute path", w->v[0]);
-	if (strlen(w->v[0]) >= PATH_MAX)
-		return value_error(
-		    p, "\"%s\" is longer than a path may be", p->key->name);
-	return value_take_text(p, w, object);
+	int r = value_check_path(p, w->v[0]);
+
+	return r < 0 ? r : value_take_text(p, w, object);
 }
 
 static int

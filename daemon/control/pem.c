@@ -108,6 +108,11 @@ answer(struct call *call, const struct certificate *c, const struct issued *row)
 		named_refuse(call, 404, "nothing of this kind has been issued yet");
 		return;
 	}
+	if (row->key.len == 0) {
+		named_refuse(call, 404,
+		    "its private key is not here: it is where csr_file is from");
+		return;
+	}
 	if (compose(row, &text, &len) < 0) {
 		named_refuse(call, 500, "the key cannot be read");
 		return;

@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "config/names.h"
 #include "control/facts.h"
 #include "json.h"
 #include "platform/clock.h"
@@ -354,6 +355,28 @@ write_domains(struct json_writer *w, const struct facts *f, const struct view *v
 	json_close_array(w);
 }
 
+/* As people read them, where that is another way: in the order of domains. */
+static void
+write_unicode(struct json_writer *w, const struct facts *f)
+{
+	const struct certificate_spec *spec = f->spec;
+	bool any = false;
+
+	for (size_t i = 0; spec != NULL && i < spec->identifier_count && !any; i++)
+		any = strstr(spec->identifiers[i].value, "xn--") != NULL;
+	if (!any)
+		return;
+	json_name(w, "domains_unicode");
+	json_open_array(w);
+	for (size_t i = 0; i < spec->identifier_count; i++) {
+		const char *name = spec->identifiers[i].value;
+		_cleanup_free_ char *text = name_to_unicode(name);
+
+		json_put_string(w, text != NULL ? text : name);
+	}
+	json_close_array(w);
+}
+
 /* The issuer's section; before the first issue the first one that will be asked. */
 const char *
 view_ca(const struct facts *f, const struct view *v)
@@ -378,6 +401,7 @@ write_row(struct json_writer *w, const struct issued *row)
 	view_member_time(w, "not_before", row->not_before);
 	view_member_time(w, "not_after", row->not_after);
 	json_member_string(w, "chain", row->top);
+	json_member_raw(w, "missing", row->missing != NULL ? row->missing : "[]");
 	if (row->revoked_at != 0)
 		view_member_time(w, "revoked_at", row->revoked_at);
 	json_close_object(w);
@@ -448,6 +472,7 @@ view_write(struct json_writer *w, const struct facts *f, const struct view *v)
 	json_member_string(w, "name", c->name);
 	json_member_string(w, "origin", certificate_origin_name(c->origin));
 	write_domains(w, f, v);
+	write_unicode(w, f);
 	json_member_string(w, "ca", view_ca(f, v));
 	json_member_string(w, "profile", f->spec != NULL ? f->spec->profile : NULL);
 	json_member_string(w, "state", view_state_name(v->state));

@@ -287,11 +287,11 @@ line_health(const struct show *s, const char *health)
 }
 
 static void
-line_domains(const struct show *s, const struct json *domains)
+line_domains(const struct show *s, const char *label, const struct json *domains)
 {
 	struct buffer b = { 0 };
 
-	begin_line(s, &b, "domains");
+	begin_line(s, &b, label);
 	for (size_t i = 0; i < json_count(domains); i++) {
 		if (i > 0)
 			buffer_puts(&b, s->terminal ? " " : ",");
@@ -315,6 +315,17 @@ show_error(const struct show *s, const struct json *error)
 		line(s, "subproblem", text_of(json_at(subproblems, i), "detail"));
 }
 
+/* Names that the CA refused, and that the certificate does without. */
+static void
+show_missing(const struct show *s, const struct json *names)
+{
+	static const char *const fields[] = { "identifier", "type", "detail" };
+
+	for (size_t i = 0; i < json_count(names); i++)
+		line_fields(
+		    s, "missing name", json_at(names, i), fields, ELEMENTS(fields));
+}
+
 static void
 show_rows(const struct show *s, const struct json *certificate)
 {
@@ -325,9 +336,11 @@ show_rows(const struct show *s, const struct json *certificate)
 		"next_attempt", "detail" };
 	const struct json *rows = json_get(certificate, "certificates");
 
-	for (size_t i = 0; i < json_count(rows); i++)
+	for (size_t i = 0; i < json_count(rows); i++) {
 		line_fields(
 		    s, "certificate", json_at(rows, i), issued, ELEMENTS(issued));
+		show_missing(s, json_get(json_at(rows, i), "missing"));
+	}
 	rows = json_get(certificate, "deployments");
 	for (size_t i = 0; i < json_count(rows); i++)
 		line_fields(
@@ -343,7 +356,9 @@ show_certificate(const struct show *s, const struct json *c)
 {
 	line(s, "name", text_of(c, "name"));
 	line(s, "origin", text_of(c, "origin"));
-	line_domains(s, json_get(c, "domains"));
+	line_domains(s, "domains", json_get(c, "domains"));
+	if (json_get(c, "domains_unicode") != NULL)
+		line_domains(s, "in unicode", json_get(c, "domains_unicode"));
 	line(s, "ca", text_of(c, "ca"));
 	line(s, "profile", text_of(c, "profile"));
 	line(s, "state", text_of(c, "state"));

@@ -152,7 +152,7 @@ struct issued {
 	enum acme_key_type key_type;
 	char *ca; /* section that issued it */
 	int64_t account;
-	char *names;   /* identifiers in canonical order, separated by blanks */
+	char *names;   /* identifiers wished for, in canonical order, by blanks */
 	char *profile; /* as wished for, even if the CA hadn't it; or NULL */
 	char *serial;
 	char *fingerprint; /* SHA-256, hex */
@@ -165,8 +165,11 @@ struct issued {
 	char *spki;        /* acme_key_fingerprint() of its key; NULL in rows of old */
 	bool compromised;  /* read only: its key is never to be used again */
 	bool superseded;   /* read only: to be revoked when it is replaced */
-	struct secret key; /* empty where the caller didn't ask for it */
+	struct secret key; /* empty where nobody asked for it, or it isn't here */
 	char *chain;       /* PEM; NULL likewise */
+	char *wish;        /* what else was asked for, due_wish(); NULL: not known */
+	char *missing;     /* names that it lacks, as the API shows them; NULL: none */
+	bool stale;        /* not stored: one's own file holds another key by now */
 };
 /* Becomes the current one of its certificate and key type. Sets i->id. */
 int issued_insert(struct store *s, struct issued *i);
@@ -189,15 +192,18 @@ struct order_row {
 	char *names; /* as in struct issued */
 	char *profile;
 	char *url;         /* NULL until the CA has said it */
-	struct secret key; /* made before the CA hears of the order */
+	struct secret key; /* made before the CA hears of the order; empty: elsewhere */
 	char *challenges;  /* lines "TOKEN KEY-AUTHORIZATION" that may be asked for */
 	enum renew_reason reason;
 	int64_t created_at;
+	char *wish;    /* as in struct issued */
+	char *missing; /* names that this order is without */
 };
 int order_find(struct store *s, int64_t certificate, enum acme_key_type key_type,
     struct order_row **ret);
-int order_insert(struct store *s, struct order_row *o);     /* sets o->id */
-int order_save(struct store *s, const struct order_row *o); /* url, challenges */
+int order_insert(struct store *s, struct order_row *o); /* sets o->id */
+/* url, challenges, missing */
+int order_save(struct store *s, const struct order_row *o);
 int order_delete(struct store *s, int64_t id);
 int order_walk(
     struct store *s, int (*cb)(const struct order_row *o, void *arg), void *arg);

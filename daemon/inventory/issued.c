@@ -36,7 +36,8 @@ issued_insert(struct store *s, struct issued *i)
 	q = store_write(s,
 	    "INSERT INTO issued (certificate, key_type, current, ca, account, names,"
 	    " profile, serial, fingerprint, issuer, top, not_before, not_after, issued_at,"
-	    " key, chain, spki) VALUES (?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+	    " key, chain, spki, wish, missing)"
+	    " VALUES (?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 	bind_integer(q, i->certificate);
 	bind_integer(q, i->key_type);
 	bind_text(q, i->ca);
@@ -53,6 +54,8 @@ issued_insert(struct store *s, struct issued *i)
 	bind_blob(q, i->key.data, i->key.len);
 	bind_text(q, i->chain);
 	bind_text(q, i->spki);
+	bind_text(q, i->wish);
+	bind_text(q, i->missing);
 	r = statement_run(q);
 	if (r == 0)
 		i->id = store_last_id(s);
@@ -87,6 +90,10 @@ read_row(struct statement *q, bool with_secrets, struct issued *i)
 		r = column_copy(q, &i->top);
 	if (r == 0)
 		r = column_copy(q, &i->spki);
+	if (r == 0)
+		r = column_copy(q, &i->wish);
+	if (r == 0)
+		r = column_copy(q, &i->missing);
 	i->compromised = column_integer(q) != 0;
 	i->superseded = column_integer(q) != 0;
 	if (r == 0 && with_secrets)
@@ -98,7 +105,7 @@ read_row(struct statement *q, bool with_secrets, struct issued *i)
 
 #define COLUMNS                                                                       \
   "id, certificate, key_type, account, not_before, not_after, issued_at, revoked_at," \
-  " ca, names, profile, serial, fingerprint, issuer, top, spki,"                      \
+  " ca, names, profile, serial, fingerprint, issuer, top, spki, wish, missing,"       \
   " EXISTS (SELECT 1 FROM compromised_keys k WHERE k.spki = issued.spki),"            \
   " EXISTS (SELECT 1 FROM revocations r WHERE r.issued = issued.id AND r.waits = 1)"
 #define WHERE " FROM issued WHERE certificate = ? AND current = 1 ORDER BY key_type"
@@ -183,6 +190,8 @@ issued_free_all(struct issued *rows, size_t count)
 		free(rows[k].spki);
 		secret_clear(&rows[k].key);
 		free(rows[k].chain);
+		free(rows[k].wish);
+		free(rows[k].missing);
 	}
 	free(rows);
 }

@@ -148,6 +148,12 @@ const char *const migrations[] = {
 	"CREATE INDEX certificates_failing ON certificates (id)"
 	" WHERE failures > 0 OR parked;"
 	"CREATE INDEX certificates_removed ON certificates (id) WHERE removed_at > 0;",
+	/* orders: what else was wished for, and the names that the CA refused, as JSON
+	 */
+	"ALTER TABLE issued ADD COLUMN wish TEXT;"
+	"ALTER TABLE issued ADD COLUMN missing TEXT;"
+	"ALTER TABLE orders ADD COLUMN wish TEXT;"
+	"ALTER TABLE orders ADD COLUMN missing TEXT;",
 };
 
 const size_t migration_count = ELEMENTS(migrations);

@@ -9,7 +9,7 @@
 
 #define COLUMNS                                                                   \
   "id, certificate, key_type, ca, account, names, profile, url, key, challenges," \
-  " reason, created_at"
+  " reason, created_at, wish, missing"
 
 static int
 read_row(struct statement *q, struct order_row *o)
@@ -34,7 +34,10 @@ read_row(struct statement *q, struct order_row *o)
 	if (r == 0) {
 		o->reason = (enum renew_reason)column_integer(q);
 		o->created_at = column_integer(q);
+		r = column_copy(q, &o->wish);
 	}
+	if (r == 0)
+		r = column_copy(q, &o->missing);
 	return r;
 }
 
@@ -68,8 +71,8 @@ order_insert(struct store *s, struct order_row *o)
 {
 	struct statement *q = store_write(s,
 	    "INSERT INTO orders (certificate, key_type, ca, account, names, profile, url,"
-	    " key, challenges, reason, created_at)"
-	    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+	    " key, challenges, reason, created_at, wish, missing)"
+	    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 	int r;
 
 	bind_integer(q, o->certificate);
@@ -83,6 +86,8 @@ order_insert(struct store *s, struct order_row *o)
 	bind_text(q, o->challenges);
 	bind_integer(q, o->reason);
 	bind_integer(q, o->created_at);
+	bind_text(q, o->wish);
+	bind_text(q, o->missing);
 	r = statement_run(q);
 	if (r == 0)
 		o->id = store_last_id(s);
@@ -92,11 +97,12 @@ order_insert(struct store *s, struct order_row *o)
 int
 order_save(struct store *s, const struct order_row *o)
 {
-	struct statement *q =
-	    store_write(s, "UPDATE orders SET url = ?, challenges = ? WHERE id = ?");
+	struct statement *q = store_write(
+	    s, "UPDATE orders SET url = ?, challenges = ?, missing = ? WHERE id = ?");
 
 	bind_text(q, o->url);
 	bind_text(q, o->challenges);
+	bind_text(q, o->missing);
 	bind_integer(q, o->id);
 	return statement_run(q);
 }
@@ -142,6 +148,8 @@ order_row_free(struct order_row *o)
 	free(o->url);
 	secret_clear(&o->key);
 	free(o->challenges);
+	free(o->wish);
+	free(o->missing);
 	free(o);
 	return NULL;
 }

@@ -16,10 +16,12 @@
 #include "buffer.h"
 #include "platform/clock.h"
 #include "platform/https_explain.h"
+#include "platform/link.h"
 #include "scope.h"
 
 #define BODY_MAX          (1024 * 1024)
 #define HEADER_MAX        8192
+#define ALTERNATES_MAX    16384 /* of all targets together */
 #define CONNECT_SECONDS   15L
 #define TOTAL_SECONDS     60L /* smallstep validates within the challenge request */
 #define HOST_CONNECTIONS  4L
@@ -47,6 +49,7 @@ enum field {
 	FIELD_RETRY_AFTER,
 	FIELD_DATE,
 	FIELD_LINK_TERMS,
+	FIELD_LINK_ALTERNATES,
 	FIELD_COUNT,
 };
 
@@ -99,18 +102,37 @@ keep_field(struct https_request *r, enum field field, const char *value, size_t 
 	r->fields[field] = strndup(value, len);
 }
 
-/* Link: <https://ca/terms>;rel="terms-of-service" (RFC 8288) */
+/* One more target behind those that came before, by blanks. */
 static void
-keep_link(struct https_request *r, const char *value, size_t len)
+add_alternate(struct https_request *r, const char *target, size_t len)
 {
-	_cleanup_free_ char *text = strndup(value, len);
-	char *end;
+	const char *before = r->fields[FIELD_LINK_ALTERNATES];
+	_cleanup_(buffer_free) struct buffer all = { 0 };
 
-	if (text == NULL || text[0] != '<' || (end = strchr(text, '>')) == NULL)
+	if (memchr(target, ' ', len) != NULL ||
+	    (before != NULL && strlen(before) + len > ALTERNATES_MAX))
 		return;
-	*end = '\0';
-	if (strstr(end + 1, "rel=\"terms-of-service\"") != NULL)
-		keep_field(r, FIELD_LINK_TERMS, text + 1, strlen(text + 1));
+	if (before != NULL)
+		buffer_printf(&all, "%s ", before);
+	buffer_add(&all, target, len);
+	buffer_add(&all, "", 1);
+	if (!all.failed)
+		keep_field(r, FIELD_LINK_ALTERNATES, all.data, all.len - 1);
+}
+
+/* Link: <https://ca/terms>;rel="terms-of-service", <https://ca/1>;rel="alternate" */
+static void
+keep_links(struct https_request *r, const char *value, size_t len)
+{
+	const char *end = value + len;
+	const char *at = value;
+	const char *target;
+	size_t target_len;
+
+	if (link_next(&at, end, "terms-of-service", &target, &target_len))
+		keep_field(r, FIELD_LINK_TERMS, target, target_len);
+	for (at = value; link_next(&at, end, "alternate", &target, &target_len);)
+		add_alternate(r, target, target_len);
 }
 
 static void
@@ -150,7 +172,7 @@ header_cb(char *data, size_t size, size_t count, void *arg)
 		    strncasecmp(field_names[i], data, name_len) == 0)
 			keep_field(r, (enum field)i, value, value_len);
 	if (name_len == 4 && strncasecmp(data, "link", 4) == 0)
-		keep_link(r, value, value_len);
+		keep_links(r, value, value_len);
 	return len;
 }
 
@@ -278,6 +300,7 @@ finish(struct https_request *r, CURLcode code)
 		reply.retry_after = r->fields[FIELD_RETRY_AFTER];
 		reply.date = r->fields[FIELD_DATE];
 		reply.link_terms = r->fields[FIELD_LINK_TERMS];
+		reply.link_alternates = r->fields[FIELD_LINK_ALTERNATES];
 		reply.body = r->body.data != NULL ? r->body.data : "";
 		reply.body_len = r->body.len;
 	}

@@ -37,6 +37,7 @@ static const char *const ids[LOG_EVENTS] = {
 	[LOG_EVENT_REVOKED] = "f8dcff572d6a4a43b5eb6fea5c34214b",
 	[LOG_EVENT_REVOKE_FAILED] = "1e04fb1fa0b643a09d120af28eab6ae8",
 	[LOG_EVENT_KEY_COMPROMISED] = "b135d09a898b4d57bc27dd7fbd266188",
+	[LOG_EVENT_NAME_MISSING] = "8f0a6c1be7d24d4c9a37b1f25d60c3e9",
 };
 
 const char *

@@ -619,6 +619,12 @@ ca_account_key(const struct ca *ca)
 	return ca->key;
 }
 
+const struct acme_session *
+ca_session(const struct ca *ca)
+{
+	return ca->session;
+}
+
 bool
 ca_has_profile(const struct ca *ca, const char *profile)
 {

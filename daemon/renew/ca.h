@@ -39,6 +39,7 @@ void ca_forget(struct ca *ca, void *arg);
 const char *ca_name(const struct ca *ca);
 int64_t ca_account(const struct ca *ca); /* id in the inventory */
 const struct acme_key *ca_account_key(const struct ca *ca);
+const struct acme_session *ca_session(const struct ca *ca);
 bool ca_has_profile(const struct ca *ca, const char *profile);
 
 /* Sends a request, signed. The reply is lent for the call; it may have status 0. */

@@ -38,6 +38,37 @@ same_text(const char *a, const char *b)
 	return strcmp(a != NULL ? a : "", b != NULL ? b : "") == 0;
 }
 
+char *
+due_wish(const struct certificate_spec *spec)
+{
+	struct buffer text = { 0 };
+	char *wish = NULL;
+
+	if (spec->must_staple)
+		buffer_puts(&text, "must_staple\n");
+	if (spec->common_name)
+		buffer_puts(&text, "common_name\n");
+	if (spec->lifetime.seconds > 0)
+		buffer_printf(
+		    &text, "lifetime %lld\n", (long long)spec->lifetime.seconds);
+	if (spec->key_files.n > 0)
+		buffer_puts(&text, "key_file\n");
+	if (spec->csr_files.n > 0)
+		buffer_puts(&text, "csr_file\n");
+	if (spec->preferred_chain != NULL)
+		buffer_printf(&text, "preferred_chain %s\n", spec->preferred_chain);
+	return buffer_steal(&text, &wish, NULL) == 0 ? wish : NULL;
+}
+
+static bool
+same_wish(const struct certificate_spec *spec, const struct issued *i)
+{
+	_cleanup_free_ char *wish = due_wish(spec);
+
+	/* where it isn't known, or can't be, nothing is ordered for it */
+	return i->wish == NULL || wish == NULL || strcmp(i->wish, wish) == 0;
+}
+
 /* Is it still what the specification asks for? The profile that was wished for counts,
  * whether the CA had it or not: asking again would change nothing. */
 static bool
@@ -46,7 +77,7 @@ changed(const struct certificate_spec *spec, const char *names, const struct iss
 {
 	if (i->key_type != key_type || strcmp(i->names, names) != 0)
 		return true;
-	if (!same_text(spec->profile, i->profile))
+	if (!same_text(spec->profile, i->profile) || !same_wish(spec, i) || i->stale)
 		return true;
 	return !issued_by_one_of(i, &spec->cas);
 }
@@ -168,6 +199,8 @@ due_bundle(const struct certificate_spec *spec, const struct issued *rows, size_
 	struct buffer text = { 0 };
 	char *wanted = NULL;
 	bool any = false;
+	/* without a private key no server starts with one */
+	bool placeholder = count == 0 && spec->placeholder && spec->csr_files.n == 0;
 
 	for (size_t k = 0; k < spec->key_count; k++) {
 		const struct issued *i = due_find(rows, count, spec->keys[k]);
@@ -178,9 +211,9 @@ due_bundle(const struct certificate_spec *spec, const struct issued *rows, size_
 		any = any || i != NULL;
 	}
 	/* what is served stays until one of the kind that is wanted now is there */
-	if (count == 0 && spec->placeholder)
+	if (placeholder)
 		buffer_puts(&text, "placeholder");
-	if (any || (count == 0 && spec->placeholder))
+	if (any || placeholder)
 		buffer_printf(&text, " %s %04o %s",
 		    spec->key_count > 1 ? "dual" : "single",
 		    (unsigned)spec->bundle_mode,

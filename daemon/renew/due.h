@@ -15,6 +15,10 @@
  */
 const struct issued *due_find(
     const struct issued *rows, size_t count, enum acme_key_type key_type);
+/* What a specification asks for beside names, keys, CA and profile, as it is kept with
+ * what was issued: where it differs, something else has to be ordered. The caller
+ * frees; NULL: no memory. */
+char *due_wish(const struct certificate_spec *spec);
 /* Why this key type has to be ordered now; RENEW_NONE: it has not. names as by
  * order_names(). */
 enum renew_reason due_reason(const struct certificate *c,

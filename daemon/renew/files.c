@@ -39,9 +39,11 @@ static int
 add_pair(struct contents *c, const struct issued *i)
 {
 	size_t n = c->bundle.pair_count;
-	int r;
+	int r = 0;
 
-	r = key_pem_of_der(i->key.data, i->key.len, &c->keys[n]);
+	/* none for a request that was made elsewhere */
+	if (i->key.len > 0)
+		r = key_pem_of_der(i->key.data, i->key.len, &c->keys[n]);
 	if (r < 0)
 		return r;
 	c->pairs[n] = (struct bundle_pair){
@@ -105,7 +107,7 @@ fill(struct contents *c, const struct certificate_spec *spec, const struct issue
 	return r;
 }
 
-/* What is to be there, without keys and certificates. */
+/* What is to be there, without certificates; a key only says that there is one. */
 static int
 outline(struct contents *c, const struct certificate_spec *spec,
     const struct issued *rows, size_t count)
@@ -119,6 +121,7 @@ outline(struct contents *c, const struct certificate_spec *spec,
 			c->pairs[c->bundle.pair_count++] =
 			    (struct bundle_pair){ .key_type = i != NULL ? i->key_type
 									: spec->keys[k],
+				    .key_pem = i == NULL || i->key.len > 0 ? "" : NULL,
 				    .stand_in = i == NULL };
 	}
 	return r;

@@ -19,6 +19,7 @@
 #include "renew/due.h"
 #include "renew/files.h"
 #include "renew/order.h"
+#include "renew/own_key.h"
 #include "renew/said.h"
 
 /* ---- loading ---- */
@@ -33,6 +34,7 @@ job_load_issued(struct job *j)
 	r = issued_current(j->renewals->means.store, j->row->id, true, &rows, &count);
 	if (r < 0)
 		return r;
+	own_key_compare(j->spec, rows, count);
 	issued_free_all(j->issued, j->issued_count);
 	j->issued = rows;
 	j->issued_count = count;
@@ -76,6 +78,7 @@ job_free(struct job *j)
 	if (j == NULL)
 		return NULL;
 	order_free(j->order);
+	acme_result_free(j->hope);
 	deploy_cancel(j->deploy);
 	issued_free_all(j->issued, j->issued_count);
 	certificate_spec_free(j->spec);

@@ -50,6 +50,9 @@ struct job {
 	bool unwritten;      /* its files could not be written in this attempt */
 	unsigned generation; /* of the configuration that it was loaded by */
 	size_t ca;           /* index into spec->cas */
+	bool order_begun;    /* in this attempt */
+	struct acme_result *hope; /* of a CA before this one, or NULL */
+	size_t hope_ca;
 	struct order *order;
 	bool waiting_for_idle; /* a server is reading bundles */
 	size_t target;         /* index into spec->deploy */

@@ -80,6 +80,27 @@ log_level(struct job *j, const struct acme_result *failure, const char *before)
 	return j->row->parked ? LOG_ERR : LOG_WARNING;
 }
 
+/* What the CA says of single names; where it is one alone, the line has said it. */
+static void
+log_subproblems(
+    const struct job *j, const char *ca, const struct acme_result *failure, int level)
+{
+	for (size_t i = 0; i < failure->subproblem_count; i++) {
+		const struct acme_subproblem *sub = &failure->subproblems[i];
+		const char *name = sub->identifier != NULL ? sub->identifier : "";
+
+		if (sub->detail == NULL || strstr(failure->detail, sub->detail) != NULL)
+			continue;
+		log_line(level,
+		    &(struct log_fields){ .certificate = j->row->name,
+			.domain = *name != '\0' ? name : NULL,
+			.ca = ca,
+			.problem = sub->type },
+		    "the CA says of %s: %s", *name != '\0' ? name : "the order",
+		    sub->detail);
+	}
+}
+
 void
 job_note_failure(struct job *j, const char *ca, const struct acme_result *failure)
 {
@@ -87,6 +108,7 @@ job_note_failure(struct job *j, const char *ca, const struct acme_result *failur
 	int64_t now = clock_now();
 	_cleanup_free_ char *before = c->last_error;
 	char at[CLOCK_TEXT_SIZE];
+	int level;
 
 	c->last_error = job_describe(failure, now);
 	c->failures++;
@@ -102,7 +124,8 @@ job_note_failure(struct job *j, const char *ca, const struct acme_result *failur
 		.ca = ca,
 		.detail = failure->detail,
 		.problem = failure->type });
-	log_line(log_level(j, failure, before),
+	level = log_level(j, failure, before);
+	log_line(level,
 	    &(struct log_fields){
 		.event = c->parked ? LOG_EVENT_PARKED : LOG_EVENT_RENEWAL_FAILED,
 		.certificate = c->name,
@@ -113,6 +136,7 @@ job_note_failure(struct job *j, const char *ca, const struct acme_result *failur
 		      : "renewal failed at %s: %s; next attempt at %s",
 	    failure->stage, failure->detail,
 	    c->parked ? "" : clock_format(c->next_attempt, at));
+	log_subproblems(j, ca, failure, level);
 }
 
 void

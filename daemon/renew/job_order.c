@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 #include "challenge/responder.h"
 #include "platform/clock.h"
@@ -34,17 +35,61 @@ job_wants_order(const struct job *j)
 	return job_is_due(j);
 }
 
-/* On an unreachable CA, a refusal or a limit the next CA is tried in the same attempt;
- * a failed validation of the names would fail there too. */
+/* The first CA of this attempt that may do it later. */
+static void
+keep_hope(struct job *j, const struct acme_result *failure)
+{
+	if (j->hope != NULL || failure->class == ACME_GIVE_UP)
+		return;
+	j->hope = acme_result_copy(failure);
+	j->hope_ca = j->ca;
+}
+
+/* An order that a CA has in hand is finished there, whichever CA comes first. */
+static void
+find_ca_at_work(struct job *j, enum acme_key_type key_type)
+{
+	_cleanup_(order_row_freep) struct order_row *row = NULL;
+
+	if (j->order_begun ||
+	    order_find(j->renewals->means.store, j->row->id, key_type, &row) < 0 ||
+	    row->url == NULL)
+		return;
+	for (size_t i = 0; i < j->spec->cas.n; i++)
+		if (strcasecmp(j->spec->cas.v[i], row->ca) == 0)
+			j->ca = i;
+}
+
+/* Would it be the same at any CA? A failed validation would, but for CAA records, which
+ * are about this one. */
+static bool
+fails_everywhere(const struct acme_result *failure)
+{
+	if (strcmp(failure->stage, "authorize") == 0)
+		return !acme_result_is(failure, "caa");
+	return strcmp(failure->stage, "store") == 0 ||
+	    strcmp(failure->stage, "key") == 0;
+}
+
+/* Neither reached nor refused, but an answer that makes no sense or isn't there yet. */
+static bool
+may_mend_itself(const struct acme_result *failure)
+{
+	bool refused = failure->status >= 400 && failure->status < 500;
+
+	return failure->class == ACME_RETRY && failure->status != 0 && !refused;
+}
+
+/* On an unreachable CA, a refusal or a limit the next CA is tried in the same attempt,
+ * on other problems after two attempts. */
 static bool
 try_next_ca(struct job *j, const struct acme_result *failure)
 {
-	if (j->ca + 1 >= j->spec->cas.n || strcmp(failure->stage, "authorize") == 0 ||
-	    strcmp(failure->stage, "store") == 0)
+	if (j->ca + 1 >= j->spec->cas.n || fails_everywhere(failure))
 		return false;
-	if (failure->status != 0 && failure->class == ACME_RETRY &&
-	    j->row->failures < 2)
+	if (may_mend_itself(failure) && j->row->failures < 2)
 		return false;
+	keep_hope(j, failure);
 	/* at the first attempt; the others are no news */
 	log_line(j->row->failures == 0 ? LOG_WARNING : LOG_DEBUG,
 	    &(struct log_fields){ .event = LOG_EVENT_OTHER_CA,
@@ -55,6 +100,18 @@ try_next_ca(struct job *j, const struct acme_result *failure)
 	    j->spec->cas.v[j->ca + 1]);
 	j->ca++;
 	return true;
+}
+
+/* All have failed. One that refuses for good doesn't park it, while another may have it
+ * another day. */
+static void
+note_last(struct job *j, const char *ca, const struct acme_result *failure)
+{
+	if (failure->class == ACME_GIVE_UP && j->hope != NULL)
+		job_note_failure(j, j->spec->cas.v[j->hope_ca], j->hope);
+	else
+		job_note_failure(j, ca, failure);
+	j->hope = acme_result_free(j->hope);
 }
 
 static bool
@@ -88,7 +145,7 @@ ordered_cb(const struct acme_result *failure, void *arg)
 		j->tried =
 		    true; /* no failure of the CA's or the names': see stall_cb() */
 	} else if (!try_next_ca(j, failure)) {
-		job_note_failure(j, ca, failure);
+		note_last(j, ca, failure);
 		j->tried = true;
 	}
 	j->order = order_free(j->order);
@@ -108,8 +165,7 @@ key_to_reuse(const struct job *j, enum acme_key_type key_type)
 static int
 start_order(struct job *j, enum acme_key_type key_type, enum renew_reason reason)
 {
-	const char *name = j->spec->cas.v[j->ca];
-	struct ca *ca = renewals_ca(j->renewals, name);
+	struct ca *ca;
 	struct order_wish wish = {
 		.certificate = j->row->id,
 		.name = j->row->name,
@@ -117,10 +173,14 @@ start_order(struct job *j, enum acme_key_type key_type, enum renew_reason reason
 		.key_type = key_type,
 		.reason = reason,
 		.reuse_key = key_to_reuse(j, key_type),
+		.repeated = j->row->failures > 0,
 	};
 
+	find_ca_at_work(j, key_type);
+	ca = renewals_ca(j->renewals, j->spec->cas.v[j->ca]);
 	if (ca == NULL)
 		return -ENOENT;
+	j->order_begun = true;
 	j->row->renew_reason = reason;
 	j->ordered = key_type;
 	return order_start(&j->renewals->means, ca, &wish, ordered_cb, j, &j->order);

@@ -328,6 +328,40 @@ renewals_repair(struct renewals *r)
 	return e;
 }
 
+struct own {
+	int64_t *ids;
+	size_t count;
+};
+
+/* By the text: parsing them all would cost much for the few that there are. */
+static int
+collect_own_cb(const struct certificate *c, void *arg)
+{
+	struct own *own = arg;
+	int64_t *grown;
+
+	if (strstr(c->spec, "key_file") == NULL && strstr(c->spec, "csr_file") == NULL)
+		return 0;
+	grown = reallocarray(own->ids, own->count + 1, sizeof(*grown));
+	if (grown == NULL)
+		return -ENOMEM;
+	own->ids = grown;
+	own->ids[own->count++] = c->id;
+	return 0;
+}
+
+int
+renewals_repair_own(struct renewals *r)
+{
+	struct own own = { 0 };
+	int e = certificate_walk(r->means.store, NULL, 0, collect_own_cb, &own);
+
+	for (size_t i = 0; i < own.count && e == 0; i++)
+		repair_one(r->repair, own.ids[i]);
+	free(own.ids);
+	return e;
+}
+
 int
 renewals_repair_one(struct renewals *r, const char *name)
 {

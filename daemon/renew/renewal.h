@@ -51,6 +51,9 @@ int renewals_configure(
 int renewals_repair(struct renewals *r);
 /* Is that under way? How many were looked at, of how many? */
 bool renewals_repairing(const struct renewals *r, size_t *ret_done, size_t *ret_all);
+/* The same for those with files of the administrator's (key_file, csr_file), which may
+ * hold something else by now. */
+int renewals_repair_own(struct renewals *r);
 /* The same for one that is new or changed: its placeholder doesn't wait for its turn.
  */
 int renewals_repair_one(struct renewals *r, const char *name);

@@ -129,6 +129,11 @@ fingerprint(const struct issued *row, char ret[ACME_FINGERPRINT_SIZE])
 	_cleanup_(acme_key_freep) struct acme_key *key = NULL;
 	int r;
 
+	/* the key itself isn't here where the request was made elsewhere */
+	if (row->spki != NULL && strlen(row->spki) + 1 == ACME_FINGERPRINT_SIZE) {
+		memcpy(ret, row->spki, ACME_FINGERPRINT_SIZE);
+		return 0;
+	}
 	r = acme_key_from_der(row->key.data, row->key.len, &key);
 	return r == 0 ? acme_key_fingerprint(key, ret) : r;
 }

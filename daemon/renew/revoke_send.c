@@ -165,8 +165,9 @@ use_own_key(struct revoke_send *s)
 	if (r == 0)
 		r = ca_new_without_account(
 		    &s->renewals->means, way != NULL ? way : &bare, &s->ca);
-	if (r < 0)
-		fail_here(s, ACME_RETRY, "cannot use the certificate's key", r);
+	if (r < 0) /* without the key it can't be had by waiting (csr_file) */
+		fail_here(s, s->row->key.len > 0 ? ACME_RETRY : ACME_GIVE_UP,
+		    "cannot use the certificate's key", r);
 	else
 		ca_when_ready(s->ca, ready_cb, s);
 }

@@ -347,11 +347,9 @@ static const struct {
 	{ CA "[defaults]\ndomains = example.org\n",
 	    F "5: \"domains\" does not belong in [defaults]\n" },
 	{ CA
-	    "[certificate www]\nkey_file = /k.pem\npreferred_chain = X\n[deploy x]\ntype = haproxy\n"
+	    "[certificate www]\n\n\n[deploy x]\ntype = haproxy\n"
 	    "pidfile = /p\nsocket = /s\nbundle_path = x\nverify = x\nverify_interval = 1m\n"
 	    "roll_back = yes\ndeploy_window = x\nrequire = no\n",
-	    F "5: \"key_file\" is not supported by this version\n"
-	    F "6: \"preferred_chain\" is not supported by this version\n"
 	    F "10: \"socket\" is not supported by this version\n"
 	    F "11: \"bundle_path\" is not supported by this version\n"
 	    F "12: \"verify\" is not supported by this version\n"
@@ -359,6 +357,48 @@ static const struct {
 	    F "14: \"roll_back\" is not supported by this version\n"
 	    F "15: \"deploy_window\" is not supported by this version\n"
 	    F "16: \"require\" is not supported by this version\n" },
+	{ CA
+	    "[certificate www]\ndomains = 192.0.2.1\ncommon_name = yes\nlifetime = 1/3\n"
+	    "preferred_chain = \"a\tb\"\nkey_file = k.pem\n"
+	    "[certificate 1234567890123456789012345678901234567890.123456789012345678901234]\n"
+	    "common_name = yes\ndomains = "
+	    "1234567890123456789012345678901234567890.1234567890123456789.example a.example\n",
+	    F "6: [certificate www] has addresses only, which can't be a common name\n"
+	    F "7: \"lifetime\" must be a duration such as 90s or 15m, not \"1/3\"\n"
+	    F "8: \"preferred_chain\" has a control character\n"
+	    F "9: \"key_file\" must be an absolute path, not \"k.pem\"\n"
+	    F "11: \"1234567890123456789012345678901234567890.1234567890123456789.example\" "
+	    "has 68 characters, and a common name 64 at most: put a shorter name first, or "
+	    "\"common_name = no\"\n" },
+	{ CA
+	    "[certificate www]\nkeys = ecdsa-p256 rsa-2048\nkey_file = /a\ncsr_file = /b /c\n"
+	    "common_name = yes\nmust_staple = yes\nreuse_key = yes\ndrop_failed_names = yes\n"
+	    "domains = www.example\n[certificate a.example]\nkey_file = /a /b /c\n"
+	    "[certificate b.example]\ncsr_file = /b /b\n",
+	    F "6: \"key_file\" needs one file for each of \"keys\": 2, not 1\n"
+	    F "6: \"key_file\" can't be had with \"csr_file\"\n"
+	    F "8: \"common_name\" can't be had with \"csr_file\"\n"
+	    F "9: \"must_staple\" can't be had with \"csr_file\"\n"
+	    F "10: \"reuse_key\" can't be had with \"csr_file\"\n"
+	    F "11: \"drop_failed_names\" can't be had with \"csr_file\"\n"
+	    F "14: \"key_file\" may have at most 2 entries, not 3\n"
+	    F "16: \"csr_file\" has \"/b\" twice\n" },
+	{ CA "[defaults]\nkey_file = /k\ncsr_file = /c\n",
+	    F "5: \"key_file\" does not belong in [defaults]\n"
+	    F "6: \"csr_file\" does not belong in [defaults]\n" },
+	/* names in other scripts */
+	{ CA
+	    "[certificate www]\ndomains = m\xc3\xbcnchen.example xn--mnchen-3ya.example\n"
+	    "[certificate b]\ndomains = M\xc3\x9cNCHEN.example mu\xcc\x88nchen.example.\n"
+	    "[certificate c]\ndomains = a\xe2\x98\x83\xe2\x80\x8d.example xn--99999999.example\n"
+	    "[certificate d]\ndomains = Example.org example.org.\n",
+	    F "5: \"domains\" has \"xn--mnchen-3ya.example\" twice\n"
+	    F "7: \"domains\" has \"xn--mnchen-3ya.example\" twice\n"
+	    F "9: \"a\xe2\x98\x83\xe2\x80\x8d.example\" is not a domain or address: string "
+	    "contains a disallowed character\n"
+	    F "9: \"xn--99999999.example\" is not a domain or address: punycode conversion "
+	    "resulted in overflow\n"
+	    F "11: \"domains\" has \"example.org\" twice\n" },
 	/* [deploy] */
 	{ "[deploy a]\n[deploy b]\ntype = systemd\nunit =\n[deploy c]\ntype = nginy\n",
 	    F "1: [deploy a] needs \"type\"\n"
@@ -838,6 +878,8 @@ END_TEST
   "[deploy s]\ntype = signal\npidfile = /p\nprocess = x\nsignal = 40\n"            \
   "[defaults]\nca = own\ndeploy = e\nrenew_before = 2/7\n"                         \
   "[certificate a.example]\nca = zerossl own\nprofile = p!\nbundle_mode = 0600\n"  \
+  "preferred_chain = Root X 1\nlifetime = 12h\nkey_file = \"/a b\"\n"              \
+  "common_name = on\ndrop_failed_names = yes\n"                                    \
   "[certificate b.example]\ndeploy = h n s\nkeys = rsa-2048\nenabled = no\n"
 
 /* What is printed can be read, and prints the same. */
@@ -859,6 +901,10 @@ START_TEST(round_trip)
 	    "\n\n[certificate a.example]\ndomains = a.example\n"
 	    "ca = zerossl own\nkeys = ecdsa-p256\n"));
 	ck_assert_ptr_nonnull(strstr(first, "\nprofile = p!\n"));
+	ck_assert_ptr_nonnull(strstr(first, "\nkey_file = \"/a b\"\n"));
+	ck_assert_ptr_nonnull(strstr(first,
+	    "\npreferred_chain = \"Root X 1\"\nlifetime = 12h\ncommon_name = yes\n"
+	    "drop_failed_names = yes\n"));
 	ck_assert_ptr_nonnull(strstr(first, "\nrenew_before = 2/7\n"));
 	ck_assert_ptr_nonnull(
 	    strstr(first, "\ncommand = x \"a b\" \"\\\"q\\\"\" \"c,d\"\n"));
