@@ -1063,7 +1063,9 @@ START_TEST(a_torn_placeholder_is_seen)
 		key_becomes_link, zero_bundle, zero_end_of_key, cut_fullchain };
 	const size_t at_a_glance = 7;
 	_cleanup_(free_pair) struct bundle_pair pair = make_pair(false, 1);
-	struct bundle_pair outline = { .key_type = pair.key_type, .stand_in = true };
+	struct bundle_pair outline = {
+		.key_type = pair.key_type, .stand_in = true, .key_pem = ""
+	};
 	struct bundle b, look;
 
 	enter();
