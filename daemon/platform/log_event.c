@@ -37,6 +37,8 @@ static const char *const ids[LOG_EVENTS] = {
 	[LOG_EVENT_REVOKED] = "f8dcff572d6a4a43b5eb6fea5c34214b",
 	[LOG_EVENT_REVOKE_FAILED] = "1e04fb1fa0b643a09d120af28eab6ae8",
 	[LOG_EVENT_KEY_COMPROMISED] = "b135d09a898b4d57bc27dd7fbd266188",
+	[LOG_EVENT_WINDOW_CHANGED] = "be814fbb9b544ac396ceb851c3cd5050",
+	[LOG_EVENT_WINDOW_UNKNOWN] = "2d8a5dc3eac54dec80ef5440007b14e1",
 };
 
 const char *

@@ -625,6 +625,14 @@ ca_has_profile(const struct ca *ca, const char *profile)
 	return ca->session != NULL && acme_session_has_profile(ca->session, profile);
 }
 
+int
+ca_renewal_info_url(const struct ca *ca, const char *renewal_id, char **ret)
+{
+	return ca->session != NULL
+	    ? acme_session_renewal_info_url(ca->session, renewal_id, ret)
+	    : -ENOTSUP;
+}
+
 /* ---- requests ---- */
 
 static int send_next(struct ca_request *q);

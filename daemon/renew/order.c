@@ -19,6 +19,7 @@
 #include "key.h"
 #include "platform/clock.h"
 #include "platform/log.h"
+#include "renew/ari.h"
 #include "renew/ca.h"
 #include "renew/deactivate.h"
 #include "renew/keyjob.h"
@@ -41,6 +42,7 @@ struct order {
 	char **published; /* tokens */
 	size_t published_count;
 	bool changed; /* row differs from what is stored */
+	bool not_replaced_told;
 };
 
 DEFINE_CLEANUP(struct order, order_free)
@@ -312,6 +314,23 @@ issued_committed_cb(int r, void *arg)
 
 /* ---- the pump ---- */
 
+/* Said once an attempt, and no failure. */
+static void
+tell_not_replaced(struct order *o)
+{
+	const struct acme_result *why = acme_flow_not_replaced(o->flow);
+	struct log_fields f = fields(o);
+
+	if (why == NULL || o->not_replaced_told)
+		return;
+	o->not_replaced_told = true;
+	f.problem = why->type;
+	log_line(LOG_INFO, &f,
+	    "the CA doesn't take the order as a replacement, so it is made without "
+	    "saying so: %s",
+	    why->detail);
+}
+
 static void
 reply_cb(const struct acme_reply *reply, void *arg)
 {
@@ -319,6 +338,7 @@ reply_cb(const struct acme_reply *reply, void *arg)
 
 	o->request = NULL;
 	acme_flow_reply(o->flow, clock_monotonic_ms(), reply);
+	tell_not_replaced(o);
 	order_pump(o);
 }
 
@@ -428,6 +448,7 @@ static void
 start_flow(struct order *o)
 {
 	_cleanup_free_ char *types = NULL;
+	_cleanup_free_ char *replaces = ari_replaces(o->ca, o->wish.old, o->row->names);
 	const char *profile = o->row->profile;
 	struct buffer text = { 0 };
 	struct acme_plan plan = {
@@ -437,6 +458,7 @@ start_flow(struct order *o)
 		.key = o->key,
 		.profile =
 		    profile != NULL && ca_has_profile(o->ca, profile) ? profile : NULL,
+		.replaces = replaces,
 		.must_staple = o->wish.spec->must_staple,
 		.order_url = o->row->url,
 	};

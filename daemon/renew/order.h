@@ -23,6 +23,7 @@ struct order_wish {
 	enum acme_key_type key_type;
 	enum renew_reason reason;
 	const struct secret *reuse_key; /* key of the current one, or NULL: a new one */
+	const struct issued *old;       /* the one that is replaced, or NULL */
 };
 
 /* failure NULL: issued, and stored as the current certificate. Lent for the call. */
