@@ -203,6 +203,10 @@ struct acme_reply {
  * clock here doesn't matter). 0 where it didn't say, or nonsense. (RFC 9110, 10.2.3) */
 int64_t acme_retry_at(const struct acme_reply *reply);
 
+/* What the CA's clock says, in seconds since 1970; 0 where the reply has no Date. One
+ * that comes from a cache may be hours old. */
+int64_t acme_reply_date(const struct acme_reply *reply);
+
 /* What a request is for; also the name under which it is counted. */
 enum acme_action {
 	ACME_ACTION_DIRECTORY = 1,

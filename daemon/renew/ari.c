@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/queue.h>
 
-#include "cert.h"
 #include "inventory/store.h"
 #include "platform/clock.h"
 #include "platform/log.h"
@@ -54,6 +53,7 @@ struct waiter {
 struct ari {
 	struct renewals *renewals;
 	struct event *timer;
+	bool gap; /* what the timer waits for */
 	TAILQ_HEAD(asks_head, ask) asks;
 	size_t ask_count;
 	TAILQ_HEAD(waiters_head, waiter) waiters;
@@ -316,16 +316,6 @@ start(struct ari *a, const struct renewal_info *row, struct ca *ca, const char *
 	return 0;
 }
 
-static int
-id_of(const char *pem, char **ret)
-{
-	_cleanup_(acme_chain_freep) struct acme_chain *chain = NULL;
-	int r;
-
-	r = acme_chain_parse(pem, strlen(pem), &chain, NULL);
-	return r == 0 ? acme_chain_renewal_id(chain, ret) : r;
-}
-
 /* The CA that has issued it, where it is configured still and is the same server. */
 static struct ca *
 issuer_of(const struct ari *a, const struct renewal_info *row)
@@ -349,11 +339,11 @@ look(struct ari *a, struct renewal_info *row, bool by_hand)
 
 	if (row->not_after <= now)
 		put_off(a, row, 0); /* RFC 9773 section 4.3: MUST stop */
-	else if (row->removed || ca == NULL || id_of(row->chain, &id) < 0)
+	else if (row->removed || ca == NULL || ari_id(row->chain, &id) < 0)
 		put_off(a, row, in_a_day());
 	else if (closed > now && !by_hand)
 		put_off(a, row, closed + (int64_t)clock_random(CLOSED_SECONDS));
-	else
+	else if (closed <= now)
 		return start(a, row, ca, id) == 0;
 	return false;
 }
@@ -405,28 +395,23 @@ tick_cb(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (a->renewals->stalled_until > now || a->ask_count >= ASKS_MAX)
+	a->gap = false;
+	if (a->renewals->stalled_until > now || a->ask_count >= ASKS_MAX) {
 		sleep_ms(a, TICK_SECONDS * 1000);
-	else if (begin_one(a, now))
+		return;
+	}
+	a->gap = begin_one(a, now);
+	if (a->gap)
 		sleep_ms(a, (int64_t)clock_random(GAP_MS + 1));
 	else
 		sleep_until_next(a, now);
 }
 
-/* While a gap runs, it isn't cut short. */
 void
 ari_poke(struct ari *a)
 {
-	struct timeval due;
-	struct timeval now;
-
-	if (event_pending(a->timer, EV_TIMEOUT, &due) != 0) {
-		evutil_gettimeofday(&now, NULL);
-		timersub(&due, &now, &due);
-		if (due.tv_sec == 0 && due.tv_usec <= GAP_MS * 1000)
-			return;
-	}
-	sleep_ms(a, 0);
+	if (!a->gap)
+		sleep_ms(a, 0);
 }
 
 bool
@@ -459,40 +444,4 @@ ari_ask(struct ari *a, int64_t certificate, ari_told_cb *cb, void *arg)
 	}
 	TAILQ_INSERT_TAIL(&a->waiters, w, entry);
 	return true;
-}
-
-/* ---- what an order replaces ---- */
-
-/* Both are sorted lists of words; most CAs want one name at least to stay. */
-static bool
-share_a_name(const char *a, const char *b)
-{
-	while (*a != '\0') {
-		size_t len = strcspn(a, " ");
-		const char *at = b;
-
-		while (*at != '\0') {
-			size_t n = strcspn(at, " ");
-
-			if (n == len && memcmp(a, at, n) == 0)
-				return true;
-			at += n + (at[n] == ' ');
-		}
-		a += len + (a[len] == ' ');
-	}
-	return false;
-}
-
-char *
-ari_replaces(const struct ca *ca, const struct issued *old, const char *names)
-{
-	_cleanup_free_ char *url = NULL;
-	_cleanup_free_ char *id = NULL;
-
-	if (old == NULL || old->chain == NULL || old->not_after <= clock_now() ||
-	    strcasecmp(old->ca, ca_name(ca)) != 0 || old->account != ca_account(ca) ||
-	    !share_a_name(old->names, names) || id_of(old->chain, &id) < 0 ||
-	    ca_renewal_info_url(ca, id, &url) < 0)
-		return NULL;
-	return steal_ptr(id);
 }

@@ -32,6 +32,8 @@ bool ari_ask(struct ari *a, int64_t certificate, ari_told_cb *cb, void *arg);
 /* The callbacks with this arg are forgotten. */
 void ari_forget(struct ari *a, void *arg);
 
+/* The id of a chain's leaf, as acme_chain_renewal_id(). The caller frees. */
+int ari_id(const char *pem, char **ret);
 /* The id of this certificate, for an order of these names at this CA that replaces it
  * (RFC 9773 section 5); NULL where it isn't due: the CA or account is another, it has
  * no renewal information, no name stays, it has expired, or old is NULL. names as by

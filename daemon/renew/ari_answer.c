@@ -12,6 +12,8 @@
 #include "result.h"
 #include "schedule/wakeup.h"
 
+#define SLOW_SECONDS 3600
+
 static void
 set_problem(struct renewal_info *row, const char *problem)
 {
@@ -84,6 +86,15 @@ ari_answer(struct renewal_info *row, const struct acme_reply *reply, int64_t now
 	    acme_renewal_info_parse(reply->body, reply->body_len, &info) < 0)
 		return fail(row, "its answer has no valid window", acme_retry_at(reply),
 		    now, jitter);
+	/* to a clock that is slow, a window that is over seems to be still to come; one
+	 * that is fast can't be told from an answer out of a cache (RFC 9773 section 7)
+	 */
+	if (acme_reply_date(reply) > now + SLOW_SECONDS) {
+		acme_renewal_info_free(info);
+		return fail(row,
+		    "the clock here is behind the CA's by more than an hour",
+		    acme_retry_at(reply), now, jitter);
+	}
 	set_problem(row, NULL);
 	row->failures = 0;
 	row->ask_at = wakeup_ask(now, acme_retry_at(reply));

@@ -538,6 +538,9 @@ session_finished(struct ca *ca)
 		fail_here(ca, "cannot store the account", r);
 		return;
 	}
+	if (ca->last_failure != NULL &&
+	    strcmp(ca->last_failure->stage, "directory") == 0)
+		ca_note(ca, NULL); /* it answers again, order or not */
 	tell(ca, NULL);
 }
 

@@ -7,8 +7,8 @@ import datetime
 import email.utils
 import json
 import sqlite3
+import threading
 import time
-from pathlib import Path
 
 import pytest
 
@@ -93,11 +93,23 @@ def issue(renewd: Renewd, proxy: Proxy) -> dict:
     return renewd.certificate(NAME)
 
 
+def set_rows(renewd: Renewd, fields: str) -> None:
+    """Changes the rows; for when it is stopped."""
+    with sqlite3.connect(renewd.state_dir / "renewd.db") as db:
+        db.execute(f"UPDATE renewal_info SET {fields}")
+
+
 def ask_again(renewd: Renewd) -> None:
     """Time passes while it is stopped: the CA is to be asked, and nobody did lately."""
     renewd.stop()
-    with sqlite3.connect(renewd.state_dir / "renewd.db") as db:
-        db.execute("UPDATE renewal_info SET ask_at = 1, asked_at = 1, failures = 0")
+    set_rows(renewd, "ask_at = 1, asked_at = 1, failures = 0")
+    renewd.start()
+
+
+def not_asked_lately(renewd: Renewd) -> None:
+    """A minute passes while it is stopped."""
+    renewd.stop()
+    set_rows(renewd, "asked_at = 1")
     renewd.start()
 
 
@@ -145,7 +157,7 @@ def test_a_window_in_the_past_renews_now(renewd: Renewd, proxy: Proxy) -> None:
     log = renewd.output()
     assert "the CA wants it renewed now" in log
     assert log.count("https://ca.example/incident") == 1
-    assert f"({'ecdsa-p256'}, ari)" in log
+    assert "certificate issued (ecdsa-p256, ari)" in log
     # the order named the certificate that it replaces; the new one has a window of its own
     replaces = order_payloads(proxy)[-1]["replaces"]
     assert proxy.seen(ARI)[0][0].path.endswith("/" + replaces)
@@ -188,9 +200,7 @@ def test_a_window_that_changes_is_picked_in_anew(renewd: Renewd, proxy: Proxy) -
     # the same window again: the same point, and no more news
     ask_again(renewd)
     wait_row(renewd, "asked again", asked_at=2)
-    again = renewd.certificate(NAME)
-    if proxy.seen(ARI)[-1][1].body == proxy.seen(ARI)[-2][1].body:
-        assert again["renew_at"] == shown["renew_at"]
+    assert renewd.certificate(NAME)["renew_at"] == shown["renew_at"]
     assert renewd.output().count("https://ca.example/why") == 1
     assert proxy.count(ORDER, "POST") == 1
 
@@ -319,7 +329,7 @@ def test_retry_after(renewd: Renewd, proxy: Proxy) -> None:
     assert proxy.count(ORDER, "POST") == 1
 
 
-def test_a_ca_without_it(place: Place, proxy: Proxy, renewd: Renewd) -> None:
+def test_a_ca_without_it(renewd: Renewd, proxy: Proxy) -> None:
     """It isn't asked, orders replace nothing, and all is as it was."""
     def without(_: Request, answer: Answer) -> Answer:
         directory = json.loads(answer.body)
@@ -342,14 +352,10 @@ def test_a_ca_that_left_the_configuration(renewd: Renewd, proxy: Proxy) -> None:
     issue(renewd, proxy)
     renewd.stop()
     renewd.add_ca("other", proxy)
-    renewd.set("certificate " + NAME, ca=["other", "pebble"])
     del renewd.sections["ca pebble"]
-    renewd.set("certificate " + NAME, ca="other")
     renewd.set("defaults", ca="other")
-    proxy.always(ORDER, problem(403, "unauthorized"))  # so the old one stays
-    with sqlite3.connect(renewd.state_dir / "renewd.db") as db:
-        db.execute("UPDATE renewal_info SET ask_at = 1, asked_at = 1")
-    renewd.write_config()
+    proxy.always(ORDER, problem(403, "unauthorized"))  # so the old certificate stays
+    set_rows(renewd, "ask_at = 1, asked_at = 1")
     renewd.start()
     wait_row(renewd, "put off", ask_at=int(time.time() + 23 * HOUR))
     assert proxy.count(ARI) == 1
@@ -406,19 +412,13 @@ def test_renew_asks_anew(renewd: Renewd, proxy: Proxy) -> None:
     issue(renewd, proxy)
     assert renewd.ctl("renew", NAME).stdout == f"{NAME}\tnot-due\n"
     assert proxy.count(ARI) == 1  # asked at issuance, less than a minute ago
-    renewd.stop()
-    with sqlite3.connect(renewd.state_dir / "renewd.db") as db:
-        db.execute("UPDATE renewal_info SET asked_at = 1")
-    renewd.start()
+    not_asked_lately(renewd)
     reply = renewd.api("POST", f"/v1/certificates/{NAME}/renew", {})
     assert (reply.status, reply.json()) == (200, {"started": False, "reason": "not-due"})
     assert proxy.count(ARI) == 2
     renewd.api("POST", f"/v1/certificates/{NAME}/renew", {})
     assert proxy.count(ARI) == 2
-    renewd.stop()
-    with sqlite3.connect(renewd.state_dir / "renewd.db") as db:
-        db.execute("UPDATE renewal_info SET asked_at = 1")
-    renewd.start()
+    not_asked_lately(renewd)
     first = serial(renewd)
     proxy.script(ARI, good(-2 * HOUR, -HOUR))
     assert renewd.ctl("renew", "--wait", NAME).returncode == 0
@@ -428,13 +428,12 @@ def test_renew_asks_anew(renewd: Renewd, proxy: Proxy) -> None:
 def test_renew_doesnt_wait_for_ever(renewd: Renewd, proxy: Proxy) -> None:
     """A CA that doesn't answer: what is known counts, after some seconds."""
     issue(renewd, proxy)
-    renewd.stop()
-    with sqlite3.connect(renewd.state_dir / "renewd.db") as db:
-        db.execute("UPDATE renewal_info SET asked_at = 1")
-    renewd.start()
+    not_asked_lately(renewd)
+
+    ended = threading.Event()
 
     def slow(_: Request) -> Answer:
-        time.sleep(14)  # longer than anybody waits for an answer at the socket
+        ended.wait(60)
         return Answer(500)
 
     proxy.always(ARI, slow)
@@ -443,11 +442,12 @@ def test_renew_doesnt_wait_for_ever(renewd: Renewd, proxy: Proxy) -> None:
     assert (reply.status, reply.json()["started"]) == (200, False)
     assert time.monotonic() - begin < 13
     renewd.stop()  # with the question on its way
+    ended.set()
 
 
 # ---- many ----
 
-def test_many_are_asked_one_by_one(renewd: Renewd, proxy: Proxy, place: Path) -> None:
+def test_many_are_asked_one_by_one(renewd: Renewd, proxy: Proxy) -> None:
     """After a long downtime all are due at once: they come as a trickle, each once."""
     names = [f"n{i}.example.test" for i in range(40)]
     for name in names:
@@ -457,8 +457,7 @@ def test_many_are_asked_one_by_one(renewd: Renewd, proxy: Proxy, place: Path) ->
         renewd.wait_state(name, timeout=60)
     wait_until(lambda: proxy.count(ARI) == 41, "all were asked about")
     renewd.stop()
-    with sqlite3.connect(renewd.state_dir / "renewd.db") as db:
-        db.execute("UPDATE renewal_info SET ask_at = 1")
+    set_rows(renewd, "ask_at = 1")
     begin = time.monotonic()
     renewd.start()
     wait_until(lambda: proxy.count(ARI) == 82, "all were asked again", 30)

@@ -145,6 +145,34 @@ START_TEST(temporary_errors_end)
 }
 END_TEST
 
+/* A clock that is slow makes "now" of a revocation into "later". */
+START_TEST(a_slow_clock_decides_nothing)
+{
+	static const struct {
+		const char *date;
+		enum ari_outcome outcome;
+	} dates[] = {
+		{ "Fri, 15 Jan 2027 08:00:00 GMT", ARI_MOVED },
+		{ "Fri, 15 Jan 2027 08:59:00 GMT", ARI_MOVED },
+		{ "Fri, 15 Jan 2027 09:01:00 GMT", ARI_FAILED },
+		{ "Fri, 15 Jan 2027 02:00:00 GMT", ARI_MOVED }, /* from a cache */
+		{ "nonsense", ARI_MOVED },
+	};
+
+	for (size_t i = 0; i < ELEMENTS(dates); i++) {
+		struct renewal_info *row = new_row();
+		struct acme_reply reply = { .status = 200,
+			.date = dates[i].date,
+			.body = future,
+			.body_len = strlen(future),
+			.received_at = NOW };
+
+		ck_assert_int_eq(ari_answer(row, &reply, NOW, 1), dates[i].outcome);
+		renewal_info_free(row);
+	}
+}
+END_TEST
+
 int
 main(void)
 {
@@ -157,6 +185,7 @@ main(void)
 	tcase_add_test(tcase, a_past_window_for_each_is_doubted);
 	tcase_add_loop_test(tcase, errors_change_no_window, 0, ELEMENTS(errors));
 	tcase_add_test(tcase, temporary_errors_end);
+	tcase_add_test(tcase, a_slow_clock_decides_nothing);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

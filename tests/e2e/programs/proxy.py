@@ -241,6 +241,7 @@ class Proxy(Program):
     # What is answered.
 
     def _scripted(self, request: Request) -> Answer | None:
+        """In a thread of its own: a script may take its time."""
         with self._lock:
             script = next((entry for entry in self._next
                            if request.path.startswith(entry[0])), None)
@@ -253,7 +254,7 @@ class Proxy(Program):
         return what(request) if callable(what) else what
 
     async def _answer(self, request: Request) -> Answer:
-        answer = self._scripted(request)
+        answer = await self._loop.run_in_executor(None, self._scripted, request)
         if answer is not None:
             return answer
         answer = await self._loop.run_in_executor(None, self._pass_on, request)
