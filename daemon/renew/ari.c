@@ -154,22 +154,29 @@ is_asked_about(const struct ari *a, int64_t certificate)
 	return false;
 }
 
+static struct waiter *
+find_waiter(const struct ari *a, int64_t certificate)
+{
+	struct waiter *w;
+
+	TAILQ_FOREACH (w, &a->waiters, entry)
+		if (w->certificate == certificate)
+			return w;
+	return NULL;
+}
+
 /* Whoever is called may wait anew, or be forgotten with others. */
 static void
 tell(struct ari *a, int64_t certificate)
 {
 	struct waiter *w;
 
-	do {
-		TAILQ_FOREACH (w, &a->waiters, entry)
-			if (w->certificate == certificate)
-				break;
-		if (w == NULL)
-			return;
+	while (!is_asked_about(a, certificate) &&
+	    (w = find_waiter(a, certificate)) != NULL) {
 		TAILQ_REMOVE(&a->waiters, w, entry);
 		w->cb(w->arg);
 		free(w);
-	} while (!is_asked_about(a, certificate));
+	}
 }
 
 /* When it is renewed is another time by now; one that is at work hears of it after. */
@@ -196,8 +203,7 @@ finish(struct ask *q)
 	int64_t certificate = q->certificate;
 
 	drop(q);
-	if (!is_asked_about(a, certificate))
-		tell(a, certificate);
+	tell(a, certificate);
 	ari_poke(a);
 }
 
