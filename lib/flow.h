@@ -65,7 +65,7 @@ struct acme_flow {
 	struct flow_authz *valid; /* after success; and what acme.h shows of them */
 	size_t valid_count;
 	struct acme_authorization *authorizations;
-	size_t shown_count; /* of these */
+	size_t shown_count;               /* of these */
 	struct acme_result *not_replaced; /* what was said to an order with replaces */
 
 	/* where it stands */

@@ -163,11 +163,11 @@ struct issued {
 	int64_t issued_at;
 	int64_t revoked_at;
 	int64_t suggested_at; /* point in its CA's window: struct renewal_info */
-	char *spki;           /* acme_key_fingerprint() of its key; NULL in rows of old */
-	bool compromised;     /* read only: its key is never to be used again */
-	bool superseded;      /* read only: to be revoked when it is replaced */
-	struct secret key;    /* empty where the caller didn't ask for it */
-	char *chain;          /* PEM; NULL likewise */
+	char *spki;        /* acme_key_fingerprint() of its key; NULL in rows of old */
+	bool compromised;  /* read only: its key is never to be used again */
+	bool superseded;   /* read only: to be revoked when it is replaced */
+	struct secret key; /* empty where the caller didn't ask for it */
+	char *chain;       /* PEM; NULL likewise */
 };
 /* Becomes the current one of its certificate and key type. Sets i->id. */
 int issued_insert(struct store *s, struct issued *i);
@@ -197,7 +197,7 @@ struct renewal_info {
 	/* read only: of the certificate */
 	int64_t certificate;
 	char *name;
-	bool removed;    /* isn't wanted any more */
+	bool unwanted;   /* removed, or this one is revoked */
 	char *ca;        /* section that issued it */
 	char *directory; /* of the account that it was issued to, or NULL */
 	int64_t issued_at;

@@ -53,7 +53,7 @@ read_row(struct statement *q, struct renewal_info *i)
 	i->asked_at = column_integer(q);
 	i->failures = (unsigned)column_integer(q);
 	i->certificate = column_integer(q);
-	i->removed = column_integer(q) != 0;
+	i->unwanted = column_integer(q) != 0;
 	i->issued_at = column_integer(q);
 	i->issued_before = column_integer(q);
 	i->not_before = column_integer(q);
@@ -78,7 +78,7 @@ renewal_info_get(struct store *s, int64_t issued, struct renewal_info **ret)
 	_cleanup_(renewal_info_freep) struct renewal_info *i = calloc(1, sizeof(*i));
 	struct statement *q = store_read(s,
 	    "SELECT w.issued, w.window_start, w.window_end, w.suggested_at, w.ask_at,"
-	    " w.asked_at, w.failures, c.id, c.removed_at, i.issued_at,"
+	    " w.asked_at, w.failures, c.id, c.removed_at OR i.revoked_at, i.issued_at,"
 	    " coalesce((SELECT max(b.issued_at) FROM issued b"
 	    "  WHERE b.certificate = i.certificate AND b.current = 0"
 	    "  AND (b.key_type >= 3) = (i.key_type >= 3)), 0),"

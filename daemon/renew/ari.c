@@ -345,7 +345,7 @@ look(struct ari *a, struct renewal_info *row, bool by_hand)
 
 	if (row->not_after <= now)
 		put_off(a, row, 0); /* RFC 9773 section 4.3: MUST stop */
-	else if (row->removed || ca == NULL || ari_id(row->chain, &id) < 0)
+	else if (row->unwanted || ca == NULL || ari_id(row->chain, &id) < 0)
 		put_off(a, row, in_a_day());
 	else if (closed > now && !by_hand)
 		put_off(a, row, closed + (int64_t)clock_random(CLOSED_SECONDS));

@@ -133,7 +133,7 @@ START_TEST(rows_keep_all_fields)
 	ck_assert_str_eq(row->ca, "le");
 	ck_assert_str_eq(row->chain, "PEM");
 	ck_assert_ptr_null(row->directory); /* its account is not there */
-	ck_assert(row->certificate == 1 && !row->removed);
+	ck_assert(row->certificate == 1 && !row->unwanted);
 	row->start = 10;
 	row->end = 20;
 	row->at = 15;
@@ -154,7 +154,15 @@ START_TEST(rows_keep_all_fields)
 	ck_assert_str_eq(row->explanation, "https://x/");
 	ck_assert_str_eq(row->problem, "no");
 	ck_assert_str_eq(row->directory, "https://a/");
-	ck_assert(row->removed);
+	ck_assert(row->unwanted);
+	renewal_info_free(row);
+	ck_assert_int_eq(certificate_set_spec(s, 1, ORIGIN_CONFIG, "ca = x\n", 6), 0);
+	row = get(s, id);
+	ck_assert(!row->unwanted);
+	renewal_info_free(row);
+	ck_assert_int_eq(issued_set_revoked(s, id, 9), 0);
+	row = get(s, id);
+	ck_assert(row->unwanted);
 	renewal_info_free(row);
 	ck_assert_int_eq(renewal_info_next(s, &next), -ENOENT); /* not any more */
 	ck_assert_int_eq(issued_current(s, 1, false, &current, &count), 0);
