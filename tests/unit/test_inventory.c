@@ -775,10 +775,10 @@ START_TEST(removed_ones_are_not_counted)
 END_TEST
 
 SUITE("inventory", files_are_looked_for_in_batches, removed_ones_are_not_counted,
-    files_are_private, opens_once, others_see_that_it_is_in_use,
-    refuses_the_future, refuses_what_is_no_database,
-    certificates_keep_all_fields, due_is_in_order, one_current_for_each_kind_of_key,
-    orders_keep_their_key, accounts_by_ca_directory_and_key, deployments_and_removal,
-    history_is_in_order, history_is_forgotten_with_its_certificate, commits_are_told,
-    commits_are_shared, commits_come_on_a_busy_loop, a_failed_commit_loses_the_turn,
-    damage_is_damage, errors_have_sentences)
+    files_are_private, opens_once, others_see_that_it_is_in_use, refuses_the_future,
+    refuses_what_is_no_database, certificates_keep_all_fields, due_is_in_order,
+    one_current_for_each_kind_of_key, orders_keep_their_key,
+    accounts_by_ca_directory_and_key, deployments_and_removal, history_is_in_order,
+    history_is_forgotten_with_its_certificate, commits_are_told, commits_are_shared,
+    commits_come_on_a_busy_loop, a_failed_commit_loses_the_turn, damage_is_damage,
+    errors_have_sentences)
