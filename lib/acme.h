@@ -230,6 +230,10 @@ struct acme_reply {
  * clock here doesn't matter). 0 where it didn't say, or nonsense. (RFC 9110, 10.2.3) */
 int64_t acme_retry_at(const struct acme_reply *reply);
 
+/* What the CA's clock says, in seconds since 1970; 0 where the reply has no Date. One
+ * that comes from a cache may be hours old. */
+int64_t acme_reply_date(const struct acme_reply *reply);
+
 /* What a request is for; also the name under which it is counted. */
 enum acme_action {
 	ACME_ACTION_DIRECTORY = 1,
@@ -343,6 +347,32 @@ const char *acme_session_terms_url(const struct acme_session *s);
 /* Does the directory advertise this profile? */
 bool acme_session_has_profile(const struct acme_session *s, const char *profile);
 
+/* ---- Renewal information (ARI, RFC 9773) ----------------------------------------- */
+
+/* By which name its CA knows the leaf in renewalInfo and as acme_plan.replaces: the key
+ * identifier of its issuer and its serial (section 4.1). The caller frees. -ENOENT
+ * where the leaf names no issuer's key. */
+int acme_chain_renewal_id(const struct acme_chain *chain, char **ret);
+/* Where to ask about the certificate with this id, as the url of a request with
+ * ACME_ACTION_RENEWAL_INFO; it is sent unsigned, by GET. The caller frees. -ENOTSUP
+ * where the CA has no renewal information, or its directory isn't known yet. */
+int acme_session_renewal_info_url(
+    const struct acme_session *s, const char *renewal_id, char **ret);
+
+struct acme_renewal_info {
+	int64_t start; /* of the window that the CA suggests, seconds since 1970 */
+	int64_t end;   /* always after start */
+	char *explanation_url; /* for people, http or https; NULL where there is none */
+};
+
+/* Reads the answer (section 4.2). -EBADMSG where it isn't a renewalInfo object, or its
+ * window is none: ends as it begins or before, or began before 1970. When to ask again
+ * is acme_retry_at() of the reply: here the time to come back, not only the earliest
+ * (section 4.3). */
+int acme_renewal_info_parse(
+    const char *text, size_t len, struct acme_renewal_info **ret);
+struct acme_renewal_info *acme_renewal_info_free(struct acme_renewal_info *info);
+
 /* ---- Exchange: one signed request and its answer -------------------------------- */
 
 /* Fetches a nonce where none is at hand, signs, and repeats with the nonce of the error
@@ -374,8 +404,10 @@ struct acme_plan {
 	const struct acme_key *key;         /* the certificate's */
 	const char *challenges; /* types in order of preference, by blanks */
 	const char *profile;    /* or NULL */
-	const char *replaces;   /* id of the certificate that this one is to replace
-				   (RFC 9773 section 5), or NULL */
+	const char *replaces;   /* acme_chain_renewal_id() of the certificate that this
+				   one   is to replace (RFC 9773 section 5), or NULL. Only
+				   for   a CA that has renewal information, and one of the
+				   same account */
 	int64_t not_before; /* wishes (RFC 8555 section 7.1.3), seconds since 1970; */
 	int64_t not_after;  /* 0: none */
 	bool must_staple;
@@ -437,6 +469,9 @@ size_t acme_flow_authorizations(
     const struct acme_flow *f, const struct acme_authorization **ret);
 /* After success: the chain, checked. NULL otherwise. */
 const struct acme_chain *acme_flow_chain(const struct acme_flow *f);
+/* Why the CA refused an order that replaces another certificate, so that it was asked
+ * again without saying so: in the same attempt, once. NULL otherwise. */
+const struct acme_result *acme_flow_not_replaced(const struct acme_flow *f);
 /* After failure: why. NULL otherwise. */
 const struct acme_result *acme_flow_result(const struct acme_flow *f);
 

@@ -368,6 +368,12 @@ check_links(const struct acme_chain *chain)
 	return NULL;
 }
 
+X509 *
+cert_leaf(const struct acme_chain *chain)
+{
+	return chain->certs[0];
+}
+
 bool
 cert_is_for(const struct acme_chain *chain, const struct acme_key *key)
 {

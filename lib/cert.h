@@ -20,6 +20,8 @@ int cert_pem(X509 *const *certs, size_t count, char **ret_pem);
 /* The leaf in DER; to be freed with free(). */
 int cert_leaf_der(
     const struct acme_chain *chain, unsigned char **ret_der, size_t *ret_len);
+/* Its first certificate, lent. */
+X509 *cert_leaf(const struct acme_chain *chain);
 /* Has the leaf this key? Nothing else is looked at. */
 bool cert_is_for(const struct acme_chain *chain, const struct acme_key *key);
 

@@ -157,6 +157,7 @@ acme_flow_free(struct acme_flow *f)
 	free(f->order_url);
 	acme_chain_free(f->chain);
 	acme_result_free(f->result);
+	acme_result_free(f->not_replaced);
 	free(f->finalize_url);
 	free(f->certificate_url);
 	free(f->payload);
@@ -364,6 +365,8 @@ ask_new_order(struct acme_flow *f, struct acme_request *ret)
 static enum flow_state
 got_new_order(struct acme_flow *f, const struct acme_reply *reply)
 {
+	if (flow_drop_replaces(f, reply))
+		return FLOW_NEW;
 	if (reply->status != 201 && reply->status != 200)
 		return flow_refused(f, reply, "order");
 	if (reply->location == NULL || !wire_url_ok(reply->location))

@@ -76,7 +76,8 @@ struct acme_flow {
 	struct flow_authz *valid; /* after success; and what acme.h shows of them */
 	size_t valid_count;
 	struct acme_authorization *authorizations;
-	size_t shown_count; /* of these */
+	size_t shown_count;               /* of these */
+	struct acme_result *not_replaced; /* what was said to an order with replaces */
 
 	/* where it stands */
 	enum flow_state state;
@@ -126,6 +127,12 @@ void flow_wait_for(struct acme_flow *f, const struct acme_reply *reply, int64_t 
 void flow_slower(struct acme_flow *f);
 /* -ENOMEM; NULL is copied as nothing. */
 int flow_copy(const char *from, char **to);
+
+/* ---- what an order replaces (renewal_info.c) ---- */
+
+/* The answer to newOrder may be about "replaces": it is dropped, and newOrder is due
+ * once more. */
+bool flow_drop_replaces(struct acme_flow *f, const struct acme_reply *reply);
 
 /* ---- the names (flow_authz.c) ---- */
 

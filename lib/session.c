@@ -334,6 +334,8 @@ session_url(const struct acme_session *s, enum acme_action action)
 		{ ACME_ACTION_UPDATE_ACCOUNT, s->account_url },
 		{ ACME_ACTION_KEY_CHANGE, d->key_change },
 		{ ACME_ACTION_REVOKE, d->revoke_cert },
+		{ ACME_ACTION_RENEWAL_INFO,
+		    d->renewal_info }, /* what ids are added to */
 	};
 
 	for (size_t i = 0; i < ELEMENTS(urls); i++)

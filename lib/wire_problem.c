@@ -155,6 +155,14 @@ read_date(const char *text, int64_t *ret)
 }
 
 int64_t
+acme_reply_date(const struct acme_reply *reply)
+{
+	int64_t date;
+
+	return reply->date != NULL && read_date(reply->date, &date) ? date : 0;
+}
+
+int64_t
 acme_retry_at(const struct acme_reply *reply)
 {
 	const int64_t longest = INT64_C(366) * 24 * 3600;

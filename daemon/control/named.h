@@ -9,6 +9,10 @@
 #include "control/call.h"
 #include "inventory/inventory.h"
 
+/* Added by the API, and a reload has taken away what it refers to. */
+#define NAMED_UNREADABLE \
+  "what it was added with is no longer valid: its CA or deploy target has gone"
+
 /* Its row; negative: there is none, and that was answered. */
 int named_find(struct call *call, struct certificate **ret);
 /* The same, also of one that was removed; *ret is NULL where there is none. Negative:

@@ -162,6 +162,7 @@ struct issued {
 	int64_t not_after;
 	int64_t issued_at;
 	int64_t revoked_at;
+	int64_t suggested_at; /* point in its CA's window: struct renewal_info */
 	char *spki;        /* acme_key_fingerprint() of its key; NULL in rows of old */
 	bool compromised;  /* read only: its key is never to be used again */
 	bool superseded;   /* read only: to be revoked when it is replaced */
@@ -180,6 +181,43 @@ int issued_current(struct store *s, int64_t certificate, bool with_secrets,
 int issued_get(struct store *s, int64_t id, struct issued **ret);
 int issued_set_revoked(struct store *s, int64_t id, int64_t now);
 void issued_free_all(struct issued *rows, size_t count);
+
+/* ---- what CAs suggest about current certificates (RFC 9773) ---- */
+
+/* Begins with its issued row, asked about at once, and ends when that isn't the current
+ * one any more. */
+struct renewal_info {
+	int64_t issued;    /* whose it is */
+	int64_t start;     /* of the window; 0: none is known */
+	int64_t end;       /* of the window */
+	int64_t at;        /* picked in it */
+	char *explanation; /* URL for people, or NULL */
+	int64_t ask_at;    /* 0: not any more */
+	int64_t asked_at;
+	unsigned failures; /* temporary ones in a row */
+	char *problem;     /* why the last answer was of no use, or NULL */
+
+	/* read only: of the certificate */
+	int64_t certificate;
+	char *name;
+	bool unwanted;   /* removed, or this one is revoked */
+	char *ca;        /* section that issued it */
+	char *directory; /* of the account that it was issued to, or NULL */
+	int64_t issued_at;
+	int64_t issued_before; /* when the one before it was; 0: there was none */
+	int64_t not_before;
+	int64_t not_after;
+	char *chain; /* PEM */
+};
+/* Ids of issued rows that are to be asked about, the longest due first; how many, or
+ * negative. */
+int renewal_info_due(struct store *s, int64_t now, int64_t *ret_ids, size_t max);
+/* The earliest ask_at; -ENOENT where none. */
+int renewal_info_next(struct store *s, int64_t *ret_at);
+int renewal_info_get(struct store *s, int64_t issued, struct renewal_info **ret);
+/* Saves everything from start to problem. */
+int renewal_info_save(struct store *s, const struct renewal_info *i);
+struct renewal_info *renewal_info_free(struct renewal_info *i);
 
 /* ---- orders in flight ---- */
 
@@ -260,5 +298,6 @@ int history_forget(struct store *s, const char *certificate);
 DEFINE_CLEANUP(struct account, account_free)
 DEFINE_CLEANUP(struct certificate, certificate_free)
 DEFINE_CLEANUP(struct order_row, order_row_free)
+DEFINE_CLEANUP(struct renewal_info, renewal_info_free)
 
 #endif

@@ -24,6 +24,26 @@ retire(struct store *s, const struct issued *i)
 	return statement_run(q);
 }
 
+/* Its CA is asked about it from now on (RFC 9773 section 4.3), and no more about the
+ * one that it replaces. */
+static int
+begin_renewal_info(struct store *s, const struct issued *i)
+{
+	struct statement *q = store_write(s,
+	    "DELETE FROM renewal_info WHERE issued IN"
+	    " (SELECT id FROM issued WHERE certificate = ? AND current = 0)");
+	int r;
+
+	bind_integer(q, i->certificate);
+	r = statement_run(q);
+	if (r < 0)
+		return r;
+	q = store_write(s, "INSERT INTO renewal_info (issued, ask_at) VALUES (?, ?)");
+	bind_integer(q, i->id);
+	bind_integer(q, i->issued_at);
+	return statement_run(q);
+}
+
 int
 issued_insert(struct store *s, struct issued *i)
 {
@@ -57,9 +77,10 @@ issued_insert(struct store *s, struct issued *i)
 	bind_text(q, i->wish);
 	bind_text(q, i->missing);
 	r = statement_run(q);
-	if (r == 0)
-		i->id = store_last_id(s);
-	return r;
+	if (r < 0)
+		return r;
+	i->id = store_last_id(s);
+	return begin_renewal_info(s, i);
 }
 
 static int
@@ -75,6 +96,7 @@ read_row(struct statement *q, bool with_secrets, struct issued *i)
 	i->not_after = column_integer(q);
 	i->issued_at = column_integer(q);
 	i->revoked_at = column_integer(q);
+	i->suggested_at = column_integer(q);
 	r = column_copy(q, &i->ca);
 	if (r == 0)
 		r = column_copy(q, &i->names);
@@ -105,6 +127,7 @@ read_row(struct statement *q, bool with_secrets, struct issued *i)
 
 #define COLUMNS                                                                       \
   "id, certificate, key_type, account, not_before, not_after, issued_at, revoked_at," \
+  " coalesce((SELECT suggested_at FROM renewal_info WHERE issued = issued.id), 0),"   \
   " ca, names, profile, serial, fingerprint, issuer, top, spki, wish, missing,"       \
   " EXISTS (SELECT 1 FROM compromised_keys k WHERE k.spki = issued.spki),"            \
   " EXISTS (SELECT 1 FROM revocations r WHERE r.issued = issued.id AND r.waits = 1)"

@@ -154,6 +154,24 @@ const char *const migrations[] = {
 	"ALTER TABLE issued ADD COLUMN missing TEXT;"
 	"ALTER TABLE orders ADD COLUMN wish TEXT;"
 	"ALTER TABLE orders ADD COLUMN missing TEXT;",
+
+	/* what CAs suggest about the current certificates (RFC 9773); those that are
+	 * there already are asked about within 6 hours */
+	"CREATE TABLE renewal_info ("
+	" issued INTEGER PRIMARY KEY REFERENCES issued (id) ON DELETE CASCADE,"
+	" window_start INTEGER NOT NULL DEFAULT 0,"
+	" window_end INTEGER NOT NULL DEFAULT 0,"
+	" suggested_at INTEGER NOT NULL DEFAULT 0,"
+	" explanation TEXT,"
+	" ask_at INTEGER NOT NULL,"
+	" asked_at INTEGER NOT NULL DEFAULT 0,"
+	" failures INTEGER NOT NULL DEFAULT 0,"
+	" problem TEXT"
+	") STRICT;"
+	"CREATE INDEX renewal_info_ask ON renewal_info (ask_at) WHERE ask_at > 0;"
+	"INSERT INTO renewal_info (issued, ask_at)"
+	" SELECT id, CAST(strftime('%s', 'now') AS INTEGER) + abs(random() % 21600)"
+	" FROM issued WHERE current = 1;",
 };
 
 const size_t migration_count = ELEMENTS(migrations);

@@ -551,18 +551,28 @@ configure(struct store *s)
 	return r;
 }
 
-/* Made with its mode before SQLite sees it; the WAL files take theirs from it. */
+/* Made with its mode before SQLite sees it; the WAL files take theirs from it. Closed
+ * before, too: close(2) takes away all locks that this process has on the file, and
+ * then the next program that looks into it would take the WAL away when it leaves. */
 static int
-open_database(struct store *s, const char *path)
+make_file(const char *path)
 {
 	_cleanup_close_ int fd =
 	    open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd < 0 || fchmod(fd, 0600) < 0)
+		return -errno;
+	return 0;
+}
+
+static int
+open_database(struct store *s, const char *path)
+{
 	int r;
 
-	if (fd < 0)
-		return -errno;
-	if (fchmod(fd, 0600) < 0)
-		return -errno;
+	r = make_file(path);
+	if (r < 0)
+		return r;
 	r = errno_of(s,
 	    sqlite3_open_v2(
 		path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL));

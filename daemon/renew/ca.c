@@ -538,6 +538,9 @@ session_finished(struct ca *ca)
 		fail_here(ca, "cannot store the account", r);
 		return;
 	}
+	if (ca->last_failure != NULL &&
+	    strcmp(ca->last_failure->stage, "directory") == 0)
+		ca_note(ca, NULL); /* it answers again, order or not */
 	tell(ca, NULL);
 }
 
@@ -629,6 +632,14 @@ bool
 ca_has_profile(const struct ca *ca, const char *profile)
 {
 	return ca->session != NULL && acme_session_has_profile(ca->session, profile);
+}
+
+int
+ca_renewal_info_url(const struct ca *ca, const char *renewal_id, char **ret)
+{
+	return ca->session != NULL
+	    ? acme_session_renewal_info_url(ca->session, renewal_id, ret)
+	    : -ENOTSUP;
 }
 
 /* ---- requests ---- */

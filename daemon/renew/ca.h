@@ -41,6 +41,8 @@ int64_t ca_account(const struct ca *ca); /* id in the inventory */
 const struct acme_key *ca_account_key(const struct ca *ca);
 const struct acme_session *ca_session(const struct ca *ca);
 bool ca_has_profile(const struct ca *ca, const char *profile);
+/* As acme_session_renewal_info_url(). */
+int ca_renewal_info_url(const struct ca *ca, const char *renewal_id, char **ret);
 
 /* Sends a request, signed. The reply is lent for the call; it may have status 0. */
 typedef void ca_reply_cb(const struct acme_reply *reply, void *arg);

@@ -82,19 +82,29 @@ changed(const struct certificate_spec *spec, const char *names, const struct iss
 	return !issued_by_one_of(i, &spec->cas);
 }
 
-/* When is this one to be renewed, with this jitter? */
-static int64_t
-point(const struct certificate_spec *spec, const struct issued *i, uint64_t jitter)
-{
-	return wakeup_renewal(i->not_before, i->not_after, &spec->renew_before, jitter);
-}
-
 static uint64_t
 most_jitter(const struct issued *i)
 {
 	int64_t life = i->not_after - i->not_before;
 
 	return life > 0 ? (uint64_t)life / 50 : 0;
+}
+
+/* When is this one to be renewed, with this jitter? */
+static int64_t
+point(const struct certificate_spec *spec, const struct issued *i, uint64_t jitter)
+{
+	return wakeup_suggested(
+	    i->not_before, i->not_after, &spec->renew_before, jitter, i->suggested_at);
+}
+
+/* Is that so early because its CA wants it? */
+static enum renew_reason
+why(const struct certificate_spec *spec, const struct issued *i)
+{
+	return i->suggested_at != 0 && point(spec, i, most_jitter(i)) == i->suggested_at
+	    ? RENEW_ARI
+	    : RENEW_LIFETIME;
 }
 
 enum renew_reason
@@ -118,7 +128,7 @@ due_reason(const struct certificate *c, const struct certificate_spec *spec,
 	 * have come too, or a pair renewed apart would be renewed together for ever */
 	if (c->renew_at > 0 && c->renew_at <= now &&
 	    point(spec, i, most_jitter(i)) <= now)
-		return RENEW_LIFETIME;
+		return why(spec, i);
 	return RENEW_NONE;
 }
 
@@ -172,9 +182,9 @@ due_plan(struct certificate *c, const struct certificate_spec *spec, const char 
 		c->renew_at = point(spec, first, jitter);
 	reason = due_any(c, spec, names, rows, count, now);
 	c->renew_reason = reason != RENEW_NONE ? reason
-	    : count > 0                        ? RENEW_LIFETIME
+	    : first != NULL                    ? why(spec, first)
 					       : RENEW_NONE;
-	if (reason != RENEW_NONE && reason != RENEW_LIFETIME)
+	if (reason != RENEW_NONE && reason != RENEW_LIFETIME && reason != RENEW_ARI)
 		c->renew_at = now;
 }
 

@@ -202,6 +202,26 @@ job_drop(struct job *j)
 	renewals_ended(r);
 }
 
+void
+job_replan(struct job *j)
+{
+	struct store *store = j->renewals->means.store;
+	struct certificate *c = j->row;
+	struct deployment *rows = NULL;
+	size_t count = 0;
+	int64_t now = clock_now();
+
+	plan(j);
+	if (c->next_at == 0 || c->next_at > now) { /* else it waits for its turn */
+		(void)deployment_list(store, c->id, &rows, &count);
+		c->next_at = job_wants_order(j)
+		    ? now
+		    : due_next(c, j->spec, j->issued_count, rows, count, now);
+		deployment_free_all(rows, count);
+	}
+	(void)certificate_save(store, c);
+}
+
 /* Nothing is left to do now: when is the next time? */
 static void
 finish(struct job *j)

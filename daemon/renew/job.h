@@ -10,6 +10,7 @@
 #include "inventory/inventory.h"
 #include "renew/renewal.h"
 
+struct ari;
 struct ca;
 struct deactivator;
 struct job;
@@ -27,6 +28,7 @@ struct renewals {
 	struct ca **cas;     /* one for each of the configuration's in use */
 	size_t ca_count;
 	TAILQ_HEAD(job_list, job) jobs;
+	struct ari *ari;
 	size_t ordering;       /* jobs that are at a CA */
 	int64_t stalled_until; /* the inventory could not be written */
 	bool stalled_said;
@@ -98,6 +100,8 @@ void job_note_unwritten(struct job *j, int r);
 /* A certificate whose text means nothing by the configuration in force. */
 void job_note_unreadable(struct certificate *c, const char *why);
 
+/* Only plans anew, and saves: for one that isn't at work. */
+void job_replan(struct job *j);
 /* Ends it halfway; what it reached is in the inventory. */
 void job_drop(struct job *j);
 

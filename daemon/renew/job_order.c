@@ -13,6 +13,7 @@
 #include "challenge/responder.h"
 #include "platform/clock.h"
 #include "platform/log.h"
+#include "renew/ari.h"
 #include "renew/ca.h"
 #include "renew/due.h"
 #include "renew/order.h"
@@ -129,6 +130,7 @@ ordered_cb(const struct acme_result *failure, void *arg)
 	int r;
 
 	if (failure == NULL) {
+		ari_poke(j->renewals->ari); /* there is one to ask about */
 		r = job_load_issued(j);
 		j->tried = r < 0 || is_due(j, j->ordered);
 		if (r < 0)
@@ -174,6 +176,7 @@ start_order(struct job *j, enum acme_key_type key_type, enum renew_reason reason
 		.reason = reason,
 		.reuse_key = key_to_reuse(j, key_type),
 		.repeated = j->row->failures > 0,
+		.old = due_find(j->issued, j->issued_count, key_type),
 	};
 
 	find_ca_at_work(j, key_type);

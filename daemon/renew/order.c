@@ -18,6 +18,7 @@
 #include "key.h"
 #include "platform/clock.h"
 #include "platform/log.h"
+#include "renew/ari.h"
 #include "renew/ca.h"
 #include "renew/deactivate.h"
 #include "renew/keyjob.h"
@@ -206,6 +207,23 @@ issued_committed_cb(int r, void *arg)
 
 /* ---- the pump ---- */
 
+/* Said once an attempt, and no failure. */
+static void
+tell_not_replaced(struct order *o)
+{
+	const struct acme_result *why = acme_flow_not_replaced(o->flow);
+	struct log_fields f = order_fields(o);
+
+	if (why == NULL || o->not_replaced_told)
+		return;
+	o->not_replaced_told = true;
+	f.problem = why->type;
+	log_line(LOG_INFO, &f,
+	    "the CA doesn't take the order as a replacement, so it is made without "
+	    "saying so: %s",
+	    why->detail);
+}
+
 static void
 reply_cb(const struct acme_reply *reply, void *arg)
 {
@@ -213,6 +231,7 @@ reply_cb(const struct acme_reply *reply, void *arg)
 
 	o->request = NULL;
 	acme_flow_reply(o->flow, clock_monotonic_ms(), reply);
+	tell_not_replaced(o);
 	order_pump(o);
 }
 
@@ -361,12 +380,14 @@ order_begin_flow(struct order *o)
 {
 	_cleanup_free_ char *types = NULL;
 	_cleanup_free_ struct acme_identifier *identifiers = NULL;
+	_cleanup_free_ char *replaces = ari_replaces(o->ca, o->wish.old, o->row->names);
 	const struct certificate_spec *spec = o->wish.spec;
 	struct buffer text = { 0 };
 	struct acme_plan plan = {
 		.account_key = ca_account_key(o->ca),
 		.key = o->key,
 		.profile = choose_profile(o),
+		.replaces = replaces,
 		.must_staple = spec->must_staple,
 		.order_url = o->row->url,
 		.not_after = spec->lifetime.seconds > 0

@@ -24,6 +24,7 @@ struct order_wish {
 	enum renew_reason reason;
 	const struct secret *reuse_key; /* key of the current one, or NULL: a new one */
 	bool repeated; /* an attempt has failed before: what was said isn't news */
+	const struct issued *old; /* the one that is replaced, or NULL */
 };
 
 /* failure NULL: issued, and stored as the current certificate. Lent for the call. */

@@ -34,6 +34,7 @@ struct order {
 	bool changed;         /* row differs from what is stored */
 	struct acme_csr *csr; /* made elsewhere; key is its public half */
 	bool profile_refused; /* the CA advertises it, and won't have it */
+	bool not_replaced_told;
 };
 
 /* What lines about it have in common. */

@@ -12,6 +12,7 @@
 #include "inventory/store.h"
 #include "platform/clock.h"
 #include "platform/log.h"
+#include "renew/ari.h"
 #include "renew/ca.h"
 #include "renew/deactivate.h"
 #include "renew/job.h"
@@ -107,6 +108,8 @@ renewals_new(const struct renewal_means *means, struct renewals **ret)
 		e = deactivator_new(r, &r->deactivator);
 	if (e == 0)
 		e = repair_new(r, &r->repair);
+	if (e == 0)
+		e = ari_new(r, &r->ari);
 	if (e < 0)
 		return e;
 	deploy_on_idle(means->deploy, idle_cb, r);
@@ -132,6 +135,7 @@ renewals_free(struct renewals *r)
 		return NULL;
 	r->revoker = revoker_free(r->revoker);
 	r->deactivator = deactivator_free(r->deactivator);
+	ari_free(r->ari);
 	deploy_on_idle(r->means.deploy, NULL, NULL);
 	store_on_failure(r->means.store, NULL, NULL);
 	while ((j = TAILQ_FIRST(&r->jobs)) != NULL) {
@@ -300,6 +304,7 @@ renewals_configure(
 	r->bundles = bundles;
 	revoker_poke(r->revoker);
 	deactivator_poke(r->deactivator);
+	ari_poke(r->ari);
 	return 0;
 }
 

@@ -83,6 +83,14 @@ enum renewal_answer {
 int renewals_ask(
     struct renewals *r, struct certificate *c, bool force, enum renewal_answer *ret);
 
+/* Asks the CAs anew when they want it renewed, at most once a minute. True: told_cb is
+ * called, once, from the loop, when they have answered or can't be asked, and
+ * renewals_ask() knows better then; false: there is nothing to wait for. */
+bool renewals_look(struct renewals *r, const struct certificate *c,
+    void (*told_cb)(void *arg), void *arg);
+/* Nobody waits for that any more. */
+void renewals_look_forget(struct renewals *r, void *arg);
+
 /* What is wanted of it has changed in the inventory, or whether it is wanted at all: an
  * attempt under way goes on, and after it is looked at anew. */
 void renewals_changed(struct renewals *r, int64_t certificate);

@@ -11,6 +11,7 @@
 
 #include "deploy/deploy.h"
 #include "platform/clock.h"
+#include "renew/ari.h"
 #include "renew/due.h"
 #include "renew/files.h"
 #include "renew/job.h"
@@ -103,6 +104,19 @@ renewals_ask(
 	j->row->next_attempt = 0;
 	*ret = RENEWAL_STARTED;
 	return look_now(r, j->row);
+}
+
+bool
+renewals_look(struct renewals *r, const struct certificate *c,
+    void (*told_cb)(void *arg), void *arg)
+{
+	return ari_ask(r->ari, c->id, told_cb, arg);
+}
+
+void
+renewals_look_forget(struct renewals *r, void *arg)
+{
+	ari_forget(r->ari, arg);
 }
 
 /* ---- what is changed ---- */

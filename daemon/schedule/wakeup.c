@@ -6,6 +6,8 @@
  */
 #include "schedule/wakeup.h"
 
+#include <stdbool.h>
+
 #include "config/config.h"
 
 #define MINUTE INT64_C(60)
@@ -18,7 +20,15 @@
 
 static const int64_t retry_delays[] = { 1 * MINUTE, 10 * MINUTE, 100 * MINUTE, 6 * HOUR,
 	24 * HOUR };
+/* With this share of the life left it is renewed whatever the CA suggests. */
+#define LAST_LINE 20
+#define GUARD_MAX (5 * MINUTE)
+#define ASK_MIN   MINUTE
+#define ASK_MAX   DAY
+#define ASK_USUAL (6 * HOUR)
+
 static const int64_t redeploy_delays[] = { 10, 1 * MINUTE, 10 * MINUTE, 1 * HOUR };
+static const int64_t ask_delays[] = { 1, 2, 5 };
 
 /* The delay of the n-th failure (1: the first), the last one for all after. */
 static int64_t
@@ -58,6 +68,84 @@ wakeup_renewal(int64_t not_before, int64_t not_after,
 		left = life / 2;
 	return not_after - left;
 }
+
+/* ---- renewal information ---- */
+
+int64_t
+wakeup_window(int64_t start, int64_t end, uint64_t jitter)
+{
+	int64_t guard = (end - start) / 20;
+	int64_t first = start + 1;
+	int64_t last;
+
+	if (guard > GUARD_MAX)
+		guard = GUARD_MAX;
+	if (guard < 1)
+		guard = 1; /* the end is no part of it */
+	last = end - guard;
+	if (last < first)
+		return start;
+	return first + (int64_t)(jitter % (uint64_t)(last - first + 1));
+}
+
+static int64_t
+earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+int64_t
+wakeup_suggested(int64_t not_before, int64_t not_after,
+    const struct duration *renew_before, uint64_t jitter, int64_t suggested)
+{
+	int64_t own = wakeup_renewal(not_before, not_after, renew_before, jitter);
+	int64_t life = not_after - not_before;
+	bool is_auto = renew_before->seconds == 0 && renew_before->share == 0;
+
+	if (suggested == 0 || life <= 0)
+		return own;
+	suggested = earlier(suggested, not_after - life / LAST_LINE);
+	return is_auto ? suggested : earlier(suggested, own);
+}
+
+int64_t
+wakeup_calm(int64_t issued_at, int64_t issued_before, int64_t life)
+{
+	int64_t pause = earlier(ASK_USUAL, life / LAST_LINE);
+
+	if (issued_before == 0 || pause <= 0 || issued_at - issued_before >= pause)
+		return 0;
+	return issued_at + pause;
+}
+
+int64_t
+wakeup_ask(int64_t now, int64_t retry_at)
+{
+	if (retry_at == 0)
+		return now + ASK_USUAL;
+	if (retry_at < now + ASK_MIN)
+		return now + ASK_MIN;
+	return earlier(retry_at, now + ASK_MAX);
+}
+
+int64_t
+wakeup_ask_retry(int64_t now, unsigned failures, int64_t retry_at)
+{
+	int64_t at;
+
+	if (failures > ELEMENTS(ask_delays))
+		return 0;
+	at = now + pick(ask_delays, ELEMENTS(ask_delays), failures);
+	return retry_at > at ? earlier(retry_at, now + ASK_MAX) : at;
+}
+
+int64_t
+wakeup_ask_later(int64_t now, uint64_t jitter)
+{
+	return now + ASK_USUAL + (int64_t)(jitter % (10 * MINUTE + 1));
+}
+
+/* ---- after failures ---- */
 
 int64_t
 wakeup_retry(int64_t now, unsigned failures, const struct acme_result *result,

@@ -20,6 +20,34 @@ struct duration;
 int64_t wakeup_renewal(int64_t not_before, int64_t not_after,
     const struct duration *renew_before, uint64_t jitter);
 
+/* ---- renewal information (ARI, RFC 9773) ---- */
+
+/* A point in the window that the CA suggests, uniformly by jitter: from a second after
+ * its start to a guard before its end, a twentieth of it and 5 minutes at most, so that
+ * the order arrives inside. Always start <= point < end. */
+int64_t wakeup_window(int64_t start, int64_t end, uint64_t jitter);
+/* The same as wakeup_renewal(), with the point picked in the CA's window; 0: none is
+ * known. The CA's word counts instead of auto; what renew_before says otherwise stays
+ * the latest; and with a twentieth of the life left it is renewed whatever the CA says.
+ */
+int64_t wakeup_suggested(int64_t not_before, int64_t not_after,
+    const struct duration *renew_before, uint64_t jitter, int64_t suggested);
+/* Before this a certificate isn't renewed because of its window alone: a CA whose
+ * windows are always over must not have it renewed again and again. issued_at of it,
+ * and of the one before it (0: there was none). 0: it may be at any time. */
+int64_t wakeup_calm(int64_t issued_at, int64_t issued_before, int64_t life);
+
+/* When to ask again after a good answer: at retry_at, but within a minute to a day;
+ * after 6 hours where the CA didn't say (0). */
+int64_t wakeup_ask(int64_t now, int64_t retry_at);
+/* After the failures-th temporary error in a row (1: the first): 1, 2, 5 seconds, not
+ * before retry_at within a day. 0: no more such tries. */
+int64_t wakeup_ask_retry(int64_t now, unsigned failures, int64_t retry_at);
+/* After an error that lasts: 6 hours, and up to 10 minutes by jitter. */
+int64_t wakeup_ask_later(int64_t now, uint64_t jitter);
+
+/* ---- after failures ---- */
+
 /* When to try again after the failures-th failure in a row (1: the first): 1, 10, 100
  * minutes, 6 hours, then 24 hours, +-20 % by jitter; never over a twentieth of the life
  * (a fortieth under 10 days; life 0: unknown, no cap). never before result->not_before.

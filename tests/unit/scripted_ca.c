@@ -71,8 +71,16 @@ order(struct scripted_ca *ca, int status)
 }
 
 static const struct acme_reply *
-new_order(struct scripted_ca *ca)
+new_order(struct scripted_ca *ca, const char *payload)
 {
+	bool replaces = strstr(payload, "\"replaces\"") != NULL;
+
+	if (replaces && ca->refuse_status != 0) {
+		ca->refused++;
+		return ca->refuse != NULL ? problem(ca->refuse_status, ca->refuse, "no")
+					  : answer(ca->refuse_status);
+	}
+	ca->replacing += replaces;
 	ca->orders++;
 	ca->order_exists = true;
 	ca->finalized = false;
@@ -222,7 +230,7 @@ scripted_ca_answer(struct scripted_ca *ca, const struct acme_request *request)
 	reply = (struct acme_reply){ 0 };
 	ca->requests++;
 	if (request->action == ACME_ACTION_NEW_ORDER)
-		return new_order(ca);
+		return new_order(ca, request->payload);
 	if (!ca->order_exists)
 		return problem(404, "malformed", "no such thing");
 	if (sscanf(request->url, URL "/authz/%zu", &i) == 1)

@@ -31,8 +31,12 @@ struct scripted_ca {
 	const struct acme_key *wrong_key; /* certified instead of the CSR's */
 	const char *append;               /* after the chain */
 	const char *token;                /* instead of good ones */
+	const char *refuse;               /* newOrder that replaces: ACME error ... */
+	int refuse_status;                /* ... and HTTP status; 0: it is fine */
 	/* what it keeps */
 	unsigned orders; /* made */
+	unsigned refused;
+	unsigned replacing; /* orders made that replace */
 	unsigned requests;
 	unsigned certificates;
 	unsigned finalizes;

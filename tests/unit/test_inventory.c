@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "inventory/store.h"
 #include "platform/clock.h"
@@ -84,6 +85,48 @@ START_TEST(opens_once)
 	free(why);
 	store_close(s);
 	store_close(open_store(NULL));
+	file_remove_tree(AT_FDCWD, dir);
+}
+END_TEST
+
+/* In another process: 0 where somebody has SQLite's shared lock on the file. */
+static int
+is_unlocked(const char *path)
+{
+	struct flock lock = { .l_type = F_WRLCK,
+		.l_whence = SEEK_SET,
+		.l_start = 0x40000002, /* sqlite.org/fileformat.html, lock-byte page */
+		.l_len = 510 };
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0 || fcntl(fd, F_GETLK, &lock) < 0)
+		return 2;
+	return lock.l_type == F_UNLCK;
+}
+
+/* Without this lock sqlite3(1), or whoever looks into the database, takes itself for
+ * the last to leave, and takes the WAL along with all that is committed from then on.
+ */
+START_TEST(others_see_that_it_is_in_use)
+{
+	struct store *s;
+	char path[256];
+	int status = 0;
+	pid_t pid;
+
+	make_dir();
+	store_close(open_store(NULL));
+	s = open_store(NULL); /* one that was there already */
+	add_certificate(s, "a", 1);
+	ck_assert_int_eq(store_flush(s), 0);
+	snprintf(path, sizeof(path), "%s/renewd.db", dir);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0)
+		_exit(is_unlocked(path));
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	store_close(s);
 	file_remove_tree(AT_FDCWD, dir);
 }
 END_TEST
@@ -732,9 +775,10 @@ START_TEST(removed_ones_are_not_counted)
 END_TEST
 
 SUITE("inventory", files_are_looked_for_in_batches, removed_ones_are_not_counted,
-    files_are_private, opens_once, refuses_the_future, refuses_what_is_no_database,
-    certificates_keep_all_fields, due_is_in_order, one_current_for_each_kind_of_key,
-    orders_keep_their_key, accounts_by_ca_directory_and_key, deployments_and_removal,
-    history_is_in_order, history_is_forgotten_with_its_certificate, commits_are_told,
-    commits_are_shared, commits_come_on_a_busy_loop, a_failed_commit_loses_the_turn,
-    damage_is_damage, errors_have_sentences)
+    files_are_private, opens_once, others_see_that_it_is_in_use, refuses_the_future,
+    refuses_what_is_no_database, certificates_keep_all_fields, due_is_in_order,
+    one_current_for_each_kind_of_key, orders_keep_their_key,
+    accounts_by_ca_directory_and_key, deployments_and_removal, history_is_in_order,
+    history_is_forgotten_with_its_certificate, commits_are_told, commits_are_shared,
+    commits_come_on_a_busy_loop, a_failed_commit_loses_the_turn, damage_is_damage,
+    errors_have_sentences)
