@@ -340,6 +340,9 @@ void acme_session_again(struct acme_session *s);
 /* NULL until known. Store it when it has become known. */
 const char *acme_session_account_url(const struct acme_session *s);
 const char *acme_session_terms_url(const struct acme_session *s);
+/* What dns-persist-01 needs of the directory, or NULL: see
+ * acme_dns_persist01_account(). */
+const char *acme_session_account_hash_prefix(const struct acme_session *s);
 /* Does the directory advertise this profile? */
 bool acme_session_has_profile(const struct acme_session *s, const char *profile);
 
@@ -397,6 +400,10 @@ struct acme_challenge {
 	const char *identifier;        /* without "*." */
 	const char *token;             /* [A-Za-z0-9_-]+, checked */
 	const char *key_authorization; /* RFC 8555 section 8.1 */
+	/* dns-persist-01 has these instead of the two above: names of the CA, checked,
+	 * of which one is to stand in the record. */
+	const char *const *issuers;
+	size_t issuer_count;
 };
 
 /* Everything is copied; of the keys references are kept. */
@@ -439,6 +446,63 @@ size_t acme_flow_authorizations(
 const struct acme_chain *acme_flow_chain(const struct acme_flow *f);
 /* After failure: why. NULL otherwise. */
 const struct acme_result *acme_flow_result(const struct acme_flow *f);
+
+/* ---- Challenges: what to publish ------------------------------------------------ */
+
+/* Each type's place and value. The flow chooses a challenge and has its token; these
+ * functions say what that means where it is to be seen. They take names and addresses
+ * as struct acme_challenge has them, or as a user writes them; -EINVAL for what can't
+ * have this type of challenge (addresses in the DNS, wildcards with tls-alpn-01) and
+ * for broken tokens, -ENOMEM, -EIO where OpenSSL fails. Texts are the caller's to
+ * free(). */
+
+/* TOKEN.THUMBPRINT (RFC 8555 section 8.1), for challenges that come another way than
+ * through a flow. */
+int acme_key_authorization(
+    const struct acme_key *account_key, const char *token, char **ret);
+
+/* http-01 (RFC 8555 section 8.3): the path to be served on port 80 of the name; the
+ * body is the key authorization and nothing else, no newline. */
+int acme_http01_path(const char *token, char **ret);
+
+/* dns-01 (RFC 8555 section 8.4): the owner name of a TXT record, without a last dot,
+ * and its value. */
+int acme_dns01_name(const char *identifier, char **ret);
+int acme_dns01_value(const char *key_authorization, char **ret);
+
+/* dns-account-01 (draft-ietf-acme-dns-account-label): a name of this account's own; the
+ * value is acme_dns01_value(). account_url is acme_session_account_url(). */
+int acme_dns_account01_name(
+    const char *identifier, const char *account_url, char **ret);
+
+/* tls-alpn-01 (RFC 8737, RFC 8738 section 6): a handshake for this server name that
+ * offers the protocol is answered with the certificate, self-signed by any key. */
+#define ACME_TLS_ALPN01_PROTOCOL "acme-tls/1"
+int acme_tls_alpn01_sni(const char *identifier, char **ret);
+/* PEM; valid from not_before, seconds since 1970, for lifetime seconds. */
+int acme_tls_alpn01_certificate(const struct acme_key *key, const char *identifier,
+    const char *key_authorization, int64_t not_before, int64_t lifetime,
+    char **ret_pem);
+
+/* dns-persist-01 (draft-ietf-acme-dns-persist): a TXT record that stays, and is good
+ * for every order. */
+struct acme_persist {
+	const char *issuer;      /* one of acme_challenge.issuers */
+	const char *account_uri; /* the account's URL where the CA knows the draft up to
+				    -01, acme_dns_persist01_account() from -02 on */
+	bool wildcard;           /* also for all names below it */
+	int64_t until;           /* seconds since 1970; 0: no end */
+};
+/* The owner name, without a last dot. */
+int acme_dns_persist01_name(const char *identifier, char **ret);
+/* The text; in a zone file it is split where it has more than 255 bytes. -EINVAL also
+ * where the issuer isn't a lower-case name, or the URI can't be in a record. */
+int acme_dns_persist01_value(const struct acme_persist *persist, char **ret);
+/* The account as -02 of the draft has it in the record (section 4.1): prefix is
+ * acme_session_account_hash_prefix(); identifier is the name that the record stands
+ * under, or NULL for a record that may be copied to any name. */
+int acme_dns_persist01_account(const char *prefix, const char *identifier,
+    const struct acme_key *account_key, const char *account_url, char **ret);
 
 #ifdef __cplusplus
 }

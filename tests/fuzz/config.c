@@ -31,8 +31,8 @@ parse_certificates(const struct config *c)
 		struct config_errors errors = { 0 };
 		struct certificate_spec *spec;
 
-		MUST(certificate_spec_parse(c, text->name, text->spec, &spec, &errors) ==
-		    0);
+		MUST(certificate_spec_parse(
+			 c, text->name, text->spec, &spec, &errors) == 0);
 		MUST(spec->identifier_count > 0 && spec->key_count > 0);
 		certificate_spec_free(spec);
 		config_errors_clear(&errors);

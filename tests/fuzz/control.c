@@ -101,7 +101,8 @@ open_modules(const struct config *config)
 	struct bundles *bundles;
 	char *why;
 
-	MUST((base = event_base_new()) != NULL && event_base_priority_init(base, 3) == 0);
+	MUST((base = event_base_new()) != NULL &&
+	    event_base_priority_init(base, 3) == 0);
 	MUST(mkdir(config->renewd.state_dir, 0700) == 0);
 	MUST(store_open(base, config->renewd.state_dir, &store, &why) == 0);
 	means.base = base;
@@ -140,8 +141,8 @@ start(void)
 		 config->certificates[0].spec, clock_now(), NULL) == 0);
 	MUST(store_flush(store) == 0);
 	MUST(certificate_get(store, "kept", &kept) == 0);
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s",
-	    config->control.socket);
+	snprintf(
+	    address.sun_path, sizeof(address.sun_path), "%s", config->control.socket);
 }
 
 /* True: it had something to say. */

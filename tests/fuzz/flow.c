@@ -40,6 +40,9 @@ look_at_challenges(const struct acme_flow *f)
 
 	for (size_t i = 0; i < count; i++) {
 		MUST(list[i].type != NULL && list[i].identifier != NULL);
+		MUST((list[i].token == NULL) == (list[i].issuer_count > 0));
+		if (list[i].token == NULL)
+			continue;
 		MUST(strpbrk(list[i].token, "/. %\\\n") == NULL);
 		MUST(strncmp(list[i].token, list[i].key_authorization,
 			 strlen(list[i].token)) == 0);

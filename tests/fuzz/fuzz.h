@@ -18,12 +18,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define MUST(what)                                                                \
-  do {                                                                            \
-    if (!(what)) {                                                                \
+#define MUST(what)                                                             \
+  do {                                                                         \
+    if (!(what)) {                                                             \
       fprintf(stderr, "%s:%d: doesn't hold: %s\n", __FILE__, __LINE__, #what); \
-      abort();                                                                    \
-    }                                                                             \
+      abort();                                                                 \
+    }                                                                          \
   } while (0)
 
 /* The bytes with a NUL after them, in a block of just that size, so that a sanitizer

@@ -15,7 +15,7 @@ read_directory(const char *text, size_t len)
 		return;
 	MUST(wire_url_ok(d->new_nonce) && wire_url_ok(d->new_account) &&
 	    wire_url_ok(d->new_order));
-	MUST(d->terms == NULL || wire_url_ok(d->terms));
+	MUST(d->terms == NULL || strchr(d->terms, '\n') == NULL);
 	for (size_t i = 0; i < d->profile_count; i++)
 		MUST(d->profiles[i] != NULL);
 	wire_directory_free(d);
@@ -64,9 +64,9 @@ read_challenge(const char *text, size_t len)
 static void
 read_problem(const char *text, size_t len)
 {
-	const struct acme_reply reply = { .status = 400,
-		.body = text,
-		.body_len = len };
+	const struct acme_reply reply = {
+		.status = 400, .body = text, .body_len = len
+	};
 	struct acme_result *result = acme_reply_result(&reply, "order");
 	struct acme_result *copy = acme_result_copy(result);
 
