@@ -154,8 +154,8 @@ START_TEST(issuers_in_place_of_a_token)
 		"\"issuerDomainNames\":[\"authority.example.\"]",
 		"\"issuerDomainNames\":[\"authority.example\",7]",
 		"\"issuerDomainNames\":[\"a;b\"]",
-		"\"issuerDomainNames\":[\"a.b\",\"b.b\",\"c.b\",\"d.b\",\"e.b\",\"f.b\","
-		"\"g.b\",\"h.b\",\"i.b\",\"j.b\",\"k.b\"]",
+		("\"issuerDomainNames\":[\"a.b\",\"b.b\",\"c.b\",\"d.b\",\"e.b\",\"f.b\","
+		 "\"g.b\",\"h.b\",\"i.b\",\"j.b\",\"k.b\"]"),
 	};
 	struct wire_authz *a;
 
