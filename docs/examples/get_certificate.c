@@ -158,10 +158,10 @@ main(int argc, char *argv[])
 	struct acme_identifier name;
 	struct acme_plan plan = { .identifiers = &name, .identifier_count = 1,
 		.challenges = "http-01" };
-	struct acme_key *account_key, *key;
-	struct acme_session *session;
-	struct acme_flow *flow;
-	char *key_pem, *pem;
+	struct acme_key *account_key = NULL, *key = NULL;
+	struct acme_session *session = NULL;
+	struct acme_flow *flow = NULL;
+	char *key_pem = NULL, *pem = NULL;
 
 	check(argc == 6, "usage", "DIRECTORY-URL WEBROOT NAME CHAIN-FILE KEY-FILE");
 	check(acme_identifier_parse(argv[3], &name, NULL) == 0, argv[3], "is no name");

@@ -7,15 +7,20 @@ import os
 import re
 import shlex
 import shutil
+import socket
+import ssl
 import stat
 import subprocess
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from conftest import make_pebble
+from programs.challtestsrv import ChallTestSrv
 from programs.nginx import Nginx
-from programs.pebble import Pebble
+from programs.pebble import Options, Pebble
 from programs.place import Place
 from programs.renewd import build_folder
 from programs.tls import Leaf
@@ -155,3 +160,74 @@ def test_the_example_says_what_is_wrong(installed: Installed, place: Place,
     assert done.returncode == 1
     assert "get_certificate: order: www.example.test:" in done.stderr
     assert not (folder / "key.pem").exists()
+
+
+class TlsServer:
+    """Answers handshakes that offer this protocol with the certificate in a folder, and
+    notes the server names that were asked for."""
+
+    def __init__(self, folder: Path, port: int, protocol: str) -> None:
+        self.names: list[str | None] = []
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(folder / "alpn.pem", folder / "alpn.key")
+        context.set_alpn_protocols([protocol])
+        context.sni_callback = lambda _socket, name, _context: self.names.append(name)
+        self._socket = context.wrap_socket(socket.create_server(("127.0.0.1", port)),
+                                           server_side=True)
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                self._socket.accept()[0].close()
+            except ssl.SSLError:
+                continue
+            except OSError:  # closed
+                return
+
+    def close(self) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        self._thread.join()
+
+
+@pytest.mark.parametrize("kind, name, needs", [
+    pytest.param("dns-01", "www.example.test", "2.4.0", id="dns"),
+    pytest.param("dns-01", "*.example.test", "2.4.0", id="dns-wildcard"),
+    pytest.param("tls-alpn-01", "www.example.test", "2.4.0", id="tls-alpn"),
+    pytest.param("tls-alpn-01", "127.0.0.1", "2.4.0", id="tls-alpn-address"),
+    pytest.param("dns-account-01", "*.example.test", "2.10", id="dns-account"),
+    pytest.param("dns-persist-01", "*.example.test", "2.10", id="dns-persist"),
+])
+def test_each_type_of_challenge(installed: Installed, place: Place, dns: ChallTestSrv,
+                                http_port: int, kind: str, name: str, needs: str) -> None:
+    """A real CA believes what the library says is to be published."""
+    folder = place.folder("order")
+    pebble = make_pebble(place, dns, http_port, Options(version=needs))
+    program = folder / "order_by"
+    curl = shlex.split(output("pkg-config", "--libs", "libcurl"))
+    installed.compile(TOP / "tests" / "e2e" / "order_by.c", program, f"-I{EXAMPLE.parent}",
+                      *installed.pkg_config("--libs"), *curl)
+    server = None
+    with subprocess.Popen(
+            [program, pebble.directory, kind, name, folder], text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ | {
+                "CA_FILE": str(pebble.trust_file),
+                "LD_LIBRARY_PATH": str(installed.lib)}) as running:
+        lines = []
+        for line in running.stdout:
+            lines.append(line.rstrip("\n"))
+            what, *words = lines[-1].split("\t")
+            if what == "txt":
+                dns.set_txt(*words)
+            elif what == "tls":
+                server = TlsServer(folder, pebble.tls_port, words[1])
+            elif what == "ready":
+                running.stdin.write("go\n")
+                running.stdin.flush()
+    if server is not None:
+        server.close()
+        sni = next(line for line in lines if line.startswith("tls")).split("\t")[1]
+        assert set(server.names) == {sni}
+    assert lines[-1:] == ["issued"], lines
