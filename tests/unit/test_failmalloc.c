@@ -195,10 +195,13 @@ keys(void)
 	struct acme_key *copy = NULL;
 	unsigned char *der = NULL;
 	char *text = NULL, *jws = NULL, *eab = NULL;
+	char fingerprint[ACME_FINGERPRINT_SIZE];
 	size_t len = 0;
 	int r;
 
 	r = acme_key_from_pem(ec_example, strlen(ec_example), &copy);
+	if (r == 0)
+		r = acme_key_fingerprint(copy, fingerprint);
 	if (r == 0)
 		r = acme_key_to_der(copy, &der, &len);
 	copy = acme_key_free(copy);
@@ -264,7 +267,7 @@ static int
 chain(void)
 {
 	struct acme_chain *c = NULL;
-	char *one = NULL, *all = NULL;
+	char *one = NULL, *all = NULL, *revocation = NULL;
 	const char *why = NULL;
 	int r;
 
@@ -275,6 +278,9 @@ chain(void)
 		r = acme_chain_pem(c, 0, &one);
 	if (r == 0)
 		r = acme_chain_pem_from(c, 0, &all);
+	if (r == 0)
+		r = acme_revocation_payload(c, ACME_REASON_SUPERSEDED, &revocation);
+	free(revocation);
 	free(one);
 	free(all);
 	acme_chain_free(c);
