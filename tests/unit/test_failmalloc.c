@@ -119,6 +119,8 @@ settle(int r, const void *left)
 
 static struct acme_key *key;
 static struct acme_identifier names[2];
+static unsigned char *csr_der;
+static size_t csr_len;
 static char *pem; /* of a certificate for key and names[0] */
 static enum allocator paused;
 
@@ -264,6 +266,18 @@ request(void)
 }
 
 static int
+read_request(void)
+{
+	struct acme_csr *csr = NULL;
+	const char *why;
+	int r = acme_csr_read(csr_der, csr_len, &csr, &why);
+
+	r = settle(r, csr);
+	acme_csr_free(csr);
+	return r;
+}
+
+static int
 chain(void)
 {
 	struct acme_chain *c = NULL;
@@ -368,8 +382,8 @@ problem(void)
 }
 
 static int (*const scenarios[])(void) = { whole_order, failed_order, json, keys,
-	rsa_key, new_key, request, chain, placeholder, challenges, persistent_challenge,
-	problem };
+	rsa_key, new_key, request, read_request, chain, placeholder, challenges,
+	persistent_challenge, problem };
 
 /* ---- and with how much of it failing ---- */
 
@@ -379,6 +393,7 @@ set_up(void)
 	ck_assert_int_eq(acme_key_from_pem(ec_example, strlen(ec_example), &key), 0);
 	ck_assert_int_eq(acme_identifier_parse("a.example.test", &names[0], NULL), 0);
 	ck_assert_int_eq(acme_identifier_parse("192.0.2.1", &names[1], NULL), 0);
+	ck_assert_int_eq(acme_csr_new(key, names, 2, true, &csr_der, &csr_len), 0);
 	ck_assert_int_eq(
 	    acme_placeholder_new(key, names, 1, 1800000000, 86400, &pem), 0);
 }
@@ -387,6 +402,8 @@ static void
 tear_down(void)
 {
 	key = acme_key_free(key);
+	free(csr_der);
+	csr_der = NULL;
 	free(pem);
 	pem = NULL;
 }
