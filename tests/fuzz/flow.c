@@ -1,7 +1,7 @@
 /*
  * flow.c - an order's whole life with a CA that answers whatever it likes. The first
  * byte is the plan (its lowest bits: two names, an order begun before, all types of
- * challenges); after its line the replies follow, see script.h.
+ * challenges, a wish for a chain); after its line the replies follow, see script.h.
  */
 #include "acme.h"
 
@@ -23,6 +23,7 @@ begin(uint8_t variant)
 		.challenges = (variant & 4) != 0
 		    ? "dns-persist-01 dns-account-01 dns-01 tls-alpn-01 http-01"
 		    : "http-01",
+		.preferred_chain = (variant & 8) != 0 ? "fuzz root" : NULL,
 		.order_url = (variant & 2) != 0 ? "https://ca.test/order" : NULL,
 	};
 

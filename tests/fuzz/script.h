@@ -36,6 +36,7 @@ script_field(struct acme_reply *reply, char *line)
 		{ "Content-Type: ", &reply->content_type },
 		{ "Date: ", &reply->date },
 		{ "Terms: ", &reply->link_terms },
+		{ "Alternates: ", &reply->link_alternates },
 		{ "Error: ", &reply->error },
 	};
 
