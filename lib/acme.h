@@ -4,11 +4,29 @@
  * The library says what to send to a certificate authority and what to publish for it,
  * and is fed what comes back. It opens no socket or file, reads no clock, and never
  * logs; sending, storing and waiting are the caller's. It has no global state: any
- * number of sessions may live in any threads, each object in one thread at a time.
+ * number of sessions may live in any threads, each object in one thread at a time; a
+ * key never changes once it is made, and may be used by several at once.
  *
- * Conventions: functions return 0 or a negative errno; outputs are named ret_x and set
- * only on success; what is returned through `char **` is freed with free();
- * x_free(NULL) does nothing, and x_free() returns NULL. Text is NUL-terminated UTF-8.
+ * A certificate takes a session (one account at one CA), then a flow (one order) on it.
+ * Both say what to ask next (a request), an exchange turns that into HTTP messages
+ * (nonces, signatures, repetitions), and its answer goes back to who asked:
+ *
+ *	acme_session_next() -> acme_exchange_new(), acme_exchange_next(), send it,
+ *	acme_exchange_reply() ... until finished -> acme_session_reply(), and so on
+ *until ACME_FINISHED; then the same with acme_flow_next() and acme_flow_reply().
+ *
+ * Conventions:
+ * - Functions return 0 or a negative errno: -ENOMEM, or what is said beside them.
+ *   Outputs are named ret_x and set only on success, but ret_why, which is set where
+ *   something was refused.
+ * - What is returned through `char **` or `unsigned char **` is the caller's, to be
+ *   freed with free(). `const` pointers are lent; how long is said beside them.
+ *   x_free(NULL) does nothing, and x_free() returns NULL.
+ * - Text is NUL-terminated UTF-8. Pointers aren't NULL unless it says so.
+ * - Points in time are seconds since 1970, but the `now` of a flow: milliseconds of any
+ *   clock that never goes back.
+ * - What a CA sends is data: checked, bounded, and refused with a result, never
+ *trusted. Wrong calls are bugs, and not all of them are caught.
  */
 #ifndef ACME_H
 #define ACME_H
@@ -23,6 +41,8 @@ extern "C" {
 
 /* ---- Keys ---------------------------------------------------------------------- */
 
+/* Of accounts and of certificates: RSA and ECDSA as RFC 7518 section 3.1 has them for
+ * signatures. The values may be stored. */
 enum acme_key_type {
 	ACME_KEY_NONE = 0,
 	ACME_KEY_ECDSA_P256 = 1,
@@ -36,6 +56,7 @@ enum acme_key_type {
 const char *acme_key_type_name(enum acme_key_type type);
 /* The other way; ACME_KEY_NONE where the name is unknown. */
 enum acme_key_type acme_key_type_parse(const char *name);
+/* False for ACME_KEY_NONE, too. */
 bool acme_key_type_is_rsa(enum acme_key_type type);
 
 struct acme_key; /* a private key with its public half */
@@ -49,12 +70,14 @@ int acme_key_generate(enum acme_key_type type, struct acme_key **ret);
  * of enum acme_key_type. */
 int acme_key_from_pem(const char *pem, size_t len, struct acme_key **ret);
 int acme_key_from_der(const void *der, size_t len, struct acme_key **ret);
-/* PKCS#8. What is returned is secret: wipe it with acme_wipe_free() when done. */
+/* PKCS#8 (RFC 5958). What is returned is secret: wipe it with acme_wipe_free() when
+ * done. -EIO where OpenSSL fails. */
 int acme_key_to_pem(const struct acme_key *key, char **ret_pem);
 int acme_key_to_der(
     const struct acme_key *key, unsigned char **ret_der, size_t *ret_len);
+/* RSA of another size from 2048 to 4096 bits counts as the next smaller type. */
 enum acme_key_type acme_key_get_type(const struct acme_key *key);
-/* RFC 7638 thumbprint with SHA-256, base64url: 43 characters and a NUL. */
+/* RFC 7638 thumbprint with SHA-256, base64url: 43 characters and a NUL. -EIO. */
 #define ACME_THUMBPRINT_SIZE 44
 int acme_key_thumbprint(const struct acme_key *key, char ret[ACME_THUMBPRINT_SIZE]);
 /* What makes this key unfit for a certificate: a public exponent that is even or 1, an
@@ -67,6 +90,7 @@ bool acme_key_equal(const struct acme_key *a, const struct acme_key *b);
  * for all certificates of a key. 64 characters of lower-case hex and a NUL. */
 #define ACME_FINGERPRINT_SIZE 65
 int acme_key_fingerprint(const struct acme_key *key, char ret[ACME_FINGERPRINT_SIZE]);
+/* Sessions and flows keep references of their own. */
 struct acme_key *acme_key_free(struct acme_key *key);
 /* Overwrites and frees what held a key; NULL is fine. */
 void acme_wipe_free(void *secret, size_t len);
@@ -89,6 +113,7 @@ struct acme_identifier {
  */
 int acme_identifier_parse(
     const char *text, struct acme_identifier *ret, const char **ret_why);
+/* The same type, and the same value in either case (RFC 4343). */
 bool acme_identifier_equal(
     const struct acme_identifier *a, const struct acme_identifier *b);
 
@@ -96,7 +121,7 @@ bool acme_identifier_equal(
 
 /* A PKCS#10 request in DER, without a subject, with all identifiers as subject
  * alternative names (RFC 8555 section 7.4); must_staple asks for the TLS feature
- * extension (RFC 7633). */
+ * extension (RFC 7633). -EINVAL for none or for an address that isn't one, -EIO. */
 int acme_csr_new(const struct acme_key *key, const struct acme_identifier *identifiers,
     size_t count, bool must_staple, unsigned char **ret_der, size_t *ret_len);
 
@@ -138,19 +163,22 @@ int acme_chain_parse(
  * certificate is signed by the next? -EKEYREJECTED and *ret_why where not. */
 int acme_chain_check(const struct acme_chain *chain, const struct acme_key *key,
     const struct acme_identifier *identifiers, size_t count, const char **ret_why);
+/* Never NULL; lives as long as the chain. */
 const struct acme_leaf *acme_chain_leaf(const struct acme_chain *chain);
+/* How many certificates, the leaf included. */
 size_t acme_chain_count(const struct acme_chain *chain);
 /* Is one of its certificates, the root that it leads to included, issued by somebody of
  * this common name? */
 bool acme_chain_has_issuer(const struct acme_chain *chain, const char *common_name);
-/* The i-th certificate, or all from the i-th on, as normal PEM (64 columns, LF). */
+/* The i-th certificate, or all from the i-th on, as normal PEM (64 columns, LF; RFC
+ * 7468). -EINVAL where there aren't as many. */
 int acme_chain_pem(const struct acme_chain *chain, size_t i, char **ret_pem);
 int acme_chain_pem_from(const struct acme_chain *chain, size_t first, char **ret_pem);
 struct acme_chain *acme_chain_free(struct acme_chain *chain);
 
 /* A self-signed certificate for these names, so that a server can start before the
  * first real one is there. Valid from not_before, seconds since 1970, for lifetime
- * seconds. */
+ * seconds. -EINVAL for no names, or times that can't be, -EIO. */
 int acme_placeholder_new(const struct acme_key *key,
     const struct acme_identifier *identifiers, size_t count, int64_t not_before,
     int64_t lifetime, char **ret_pem);
@@ -164,7 +192,7 @@ enum acme_class {
 };
 
 /* "retry", "later", "give-up". */
-const char *acme_class_name(enum acme_class class);
+const char *acme_class_name(enum acme_class kind);
 
 struct acme_subproblem {
 	char *type;
@@ -172,10 +200,15 @@ struct acme_subproblem {
 	char *identifier; /* "" where the CA named none */
 };
 
-/* Why something failed. One object from which log line, API, history and the next
- * attempt follow. */
+/* Why something failed: a problem document (RFC 9457, RFC 8555 section 6.7), or what
+ * the library has to say itself. One object from which log line, API, history and the
+ * next attempt follow. */
 struct acme_result {
+#ifdef __cplusplus
+	enum acme_class class_; /* "class" is a word of C++ */
+#else
 	enum acme_class class;
+#endif
 	const char *stage; /* constant: "directory" "account" "order" "authorize" ... */
 	char *type;   /* urn:ietf:params:acme:error:..., or NULL: not the CA's words */
 	char *detail; /* for people, one line; never NULL */
@@ -186,17 +219,22 @@ struct acme_result {
 	size_t subproblem_count;
 };
 
-/* NULL only without memory. */
-struct acme_result *acme_result_new(enum acme_class class, const char *stage,
+/* For callers who have failures of their own to report. stage must be a constant; the
+ * text becomes one line of at most 1000 bytes. NULL only without memory. */
+struct acme_result *acme_result_new(enum acme_class kind, const char *stage,
     const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* NULL for NULL, and without memory. */
 struct acme_result *acme_result_copy(const struct acme_result *result);
 struct acme_result *acme_result_free(struct acme_result *result);
-/* Is it this ACME error ("badNonce", without the urn)? NULL-safe. */
+/* Is it this ACME error ("badNonce", without the urn; RFC 8555 section 6.7)? False for
+ * NULL. */
 bool acme_result_is(const struct acme_result *result, const char *error);
 
 /* ---- Messages ------------------------------------------------------------------ */
 
-/* One HTTP request to be sent as it is. Lives until the next call on what gave it. */
+/* One HTTP request to be sent as it is, with a User-Agent (RFC 8555 section 6.1), over
+ * HTTPS with the CA's certificate verified; redirects aren't followed. Lives until the
+ * next call on what gave it. */
 struct acme_message {
 	const char *method; /* GET, HEAD, POST */
 	const char *url;
@@ -213,7 +251,7 @@ struct acme_reply {
 	int status;
 	const char *error;
 	const char *content_type;
-	const char *location;
+	const char *location; /* fields, as they came */
 	const char *replay_nonce;
 	const char *retry_after;
 	const char *link_terms; /* target of the Link with rel="terms-of-service" */
@@ -310,8 +348,11 @@ enum acme_next {
 
 /* ---- Session: one account at one CA -------------------------------------------- */
 
+/* Lives for as long as a program has to do with the CA, and pools its nonces. */
 struct acme_session;
 
+/* Who orders (RFC 8555 section 7.1.2). An account that isn't known to the CA is made;
+ * one that is, is found by its key (section 7.3.1). */
 struct acme_account {
 	const char *url;      /* where known from earlier, else NULL */
 	const char *contacts; /* "mailto:..." URLs separated by blanks, or NULL */
@@ -328,14 +369,16 @@ struct acme_account {
  * https:// URL. */
 int acme_session_new(const char *directory_url, const struct acme_key *key,
     const struct acme_account *account, struct acme_session **ret);
+/* After all its exchanges. */
 struct acme_session *acme_session_free(struct acme_session *s);
 
 /* What the session needs before others can use it: the directory, then the account.
  * ACME_SEND with a request to be made through an exchange, whose last reply goes to
  * acme_session_reply(); or ACME_FINISHED: ready, or failed with acme_session_result().
- */
+ * (RFC 8555 sections 7.1.1 and 7.3) */
 enum acme_next acme_session_next(struct acme_session *s, struct acme_request *ret);
 void acme_session_reply(struct acme_session *s, const struct acme_reply *reply);
+/* May flows be run on it? */
 bool acme_session_ready(const struct acme_session *s);
 /* Why it isn't ready, or NULL. acme_session_again() forgets the failure, and has the
  * directory fetched anew. */
@@ -343,8 +386,13 @@ const struct acme_result *acme_session_result(const struct acme_session *s);
 void acme_session_again(struct acme_session *s);
 /* NULL until known. Store it when it has become known. */
 const char *acme_session_account_url(const struct acme_session *s);
+/* The CA's terms of service as its directory has them (RFC 8555 section 7.1.1), or
+ * NULL: none, or no directory yet. For people: it needn't be https://. */
 const char *acme_session_terms_url(const struct acme_session *s);
-/* Does the directory advertise this profile? */
+/* What dns-persist-01 needs of the directory, or NULL: see
+ * acme_dns_persist01_account(). */
+const char *acme_session_account_hash_prefix(const struct acme_session *s);
+/* Does the directory advertise this profile (draft-ietf-acme-profiles)? */
 bool acme_session_has_profile(const struct acme_session *s, const char *profile);
 
 /* ---- Renewal information (ARI, RFC 9773) ----------------------------------------- */
@@ -379,7 +427,8 @@ struct acme_renewal_info *acme_renewal_info_free(struct acme_renewal_info *info)
  * reply where the CA answers badNonce (RFC 8555 section 6.5), 10 times at most. */
 struct acme_exchange;
 
-/* The request is copied. The session must outlive the exchange. */
+/* The request is copied. The session must outlive the exchange. -EINVAL where neither
+ * the request nor the directory has a URL for it. */
 int acme_exchange_new(struct acme_session *s, const struct acme_request *request,
     struct acme_exchange **ret);
 /* ACME_SEND, or ACME_FINISHED: acme_exchange_answer() is the answer. */
@@ -391,12 +440,15 @@ void acme_exchange_reply(struct acme_exchange *x, const struct acme_reply *reply
 const struct acme_reply *acme_exchange_answer(const struct acme_exchange *x);
 /* How often the CA has answered badNonce. */
 unsigned acme_exchange_bad_nonces(const struct acme_exchange *x);
+/* At any time: a request that was broken off may be begun anew. */
 struct acme_exchange *acme_exchange_free(struct acme_exchange *x);
 
 /* ---- Flow: the life of one order ------------------------------------------------ */
 
+/* What has to survive a crash is acme_flow_order_url() alone, and the keys. */
 struct acme_flow;
 
+/* What is to be ordered (RFC 8555 section 7.4). */
 struct acme_plan {
 	const struct acme_identifier *identifiers;
 	size_t identifier_count;
@@ -429,10 +481,16 @@ struct acme_challenge {
 	const char *identifier;        /* without "*." */
 	const char *token;             /* [A-Za-z0-9_-]+, checked */
 	const char *key_authorization; /* RFC 8555 section 8.1 */
+	/* dns-persist-01 has these instead of the two above: names of the CA, checked,
+	 * of which one is to stand in the record. */
+	const char *const *issuers;
+	size_t issuer_count;
 };
 
-/* Everything is copied; of the keys references are kept. */
+/* Everything is copied; of the keys references are kept. -EINVAL for no identifiers, or
+ * more than 100. */
 int acme_flow_new(const struct acme_plan *plan, struct acme_flow **ret);
+/* At any time; a new flow with the order's URL goes on where this one was. */
 struct acme_flow *acme_flow_free(struct acme_flow *f);
 
 /* The next step. now is a monotonic time in milliseconds. Before a returned request is
@@ -440,7 +498,7 @@ struct acme_flow *acme_flow_free(struct acme_flow *f);
  * ACME_FINISHED: acme_flow_chain() or acme_flow_result(). */
 enum acme_next acme_flow_next(
     struct acme_flow *f, int64_t now, struct acme_request *ret);
-/* The answer to the last request. */
+/* The answer to the last request: acme_exchange_answer(). */
 void acme_flow_reply(struct acme_flow *f, int64_t now, const struct acme_reply *reply);
 /* After ACME_WAIT: the time at which to call acme_flow_next() again. */
 int64_t acme_flow_wait_until(const struct acme_flow *f);
@@ -472,8 +530,66 @@ const struct acme_chain *acme_flow_chain(const struct acme_flow *f);
 /* Why the CA refused an order that replaces another certificate, so that it was asked
  * again without saying so: in the same attempt, once. NULL otherwise. */
 const struct acme_result *acme_flow_not_replaced(const struct acme_flow *f);
-/* After failure: why. NULL otherwise. */
+/* After failure: why. NULL otherwise. With class ACME_RETRY and acme_flow_order_url()
+ * still there the same order is worth another try. */
 const struct acme_result *acme_flow_result(const struct acme_flow *f);
+
+/* ---- Challenges: what to publish ------------------------------------------------ */
+
+/* Each type's place and value. The flow chooses a challenge and has its token; these
+ * functions say what that means where it is to be seen. They take names and addresses
+ * as struct acme_challenge has them, or as a user writes them; -EINVAL for what can't
+ * have this type of challenge (addresses in the DNS, wildcards with tls-alpn-01) and
+ * for broken tokens, -ENOMEM, -EIO where OpenSSL fails. Texts are the caller's to
+ * free(). */
+
+/* TOKEN.THUMBPRINT (RFC 8555 section 8.1), for challenges that come another way than
+ * through a flow. */
+int acme_key_authorization(
+    const struct acme_key *account_key, const char *token, char **ret);
+
+/* http-01 (RFC 8555 section 8.3): the path to be served on port 80 of the name; the
+ * body is the key authorization and nothing else, no newline. */
+int acme_http01_path(const char *token, char **ret);
+
+/* dns-01 (RFC 8555 section 8.4): the owner name of a TXT record, without a last dot,
+ * and its value. */
+int acme_dns01_name(const char *identifier, char **ret);
+int acme_dns01_value(const char *key_authorization, char **ret);
+
+/* dns-account-01 (draft-ietf-acme-dns-account-label): a name of this account's own; the
+ * value is acme_dns01_value(). account_url is acme_session_account_url(). */
+int acme_dns_account01_name(
+    const char *identifier, const char *account_url, char **ret);
+
+/* tls-alpn-01 (RFC 8737, RFC 8738 section 6): a handshake for this server name that
+ * offers the protocol is answered with the certificate, self-signed by any key. */
+#define ACME_TLS_ALPN01_PROTOCOL "acme-tls/1"
+int acme_tls_alpn01_sni(const char *identifier, char **ret);
+/* PEM; valid from not_before, seconds since 1970, for lifetime seconds. */
+int acme_tls_alpn01_certificate(const struct acme_key *key, const char *identifier,
+    const char *key_authorization, int64_t not_before, int64_t lifetime,
+    char **ret_pem);
+
+/* dns-persist-01 (draft-ietf-acme-dns-persist): a TXT record that stays, and is good
+ * for every order. */
+struct acme_persist {
+	const char *issuer;      /* one of acme_challenge.issuers */
+	const char *account_uri; /* the account's URL where the CA knows the draft up to
+				    -01, acme_dns_persist01_account() from -02 on */
+	bool wildcard;           /* also for all names below it */
+	int64_t until;           /* seconds since 1970; 0: no end */
+};
+/* The owner name, without a last dot. */
+int acme_dns_persist01_name(const char *identifier, char **ret);
+/* The text; in a zone file it is split where it has more than 255 bytes. -EINVAL also
+ * where the issuer isn't a lower-case name, or the URI can't be in a record. */
+int acme_dns_persist01_value(const struct acme_persist *persist, char **ret);
+/* The account as -02 of the draft has it in the record (section 4.1): prefix is
+ * acme_session_account_hash_prefix(); identifier is the name that the record stands
+ * under, or NULL for a record that may be copied to any name. */
+int acme_dns_persist01_account(const char *prefix, const char *identifier,
+    const struct acme_key *account_key, const char *account_url, char **ret);
 
 #ifdef __cplusplus
 }

@@ -1,26 +1,21 @@
 /*
- * csr.c - what we sign ourselves: requests to a CA and placeholders until it answers.
+ * csr.c - requests for a certificate, as the flow sends them to a CA.
  *
- * The flow makes requests, renewd placeholders. Both carry their names as subject
- * alternative names only; neither says more than was asked for.
+ * Their names are subject alternative names only, and they don't say more than was
+ * asked for.
  */
 #include "csr.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include <openssl/bn.h>
 #include <openssl/err.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
 #include "altname.h"
-#include "cert.h"
 #include "key.h"
 #include "scope.h"
-
-#define SERIAL_BITS      127
-#define PLACEHOLDER_NAME "placeholder, not issued by a CA"
 
 typedef STACK_OF(X509_EXTENSION) extensions;
 
@@ -31,8 +26,6 @@ extensions_free(extensions *list)
 }
 
 DEFINE_CLEANUP(extensions, extensions_free)
-DEFINE_CLEANUP(BIGNUM, BN_free)
-DEFINE_CLEANUP(X509, X509_free)
 DEFINE_CLEANUP(X509_EXTENSION, X509_EXTENSION_free)
 DEFINE_CLEANUP(X509_REQ, X509_REQ_free)
 
@@ -54,8 +47,7 @@ add_extension(extensions **list, int nid, const char *value)
 }
 
 static int
-add_names(extensions **list, const struct acme_identifier *identifiers, size_t count,
-    bool critical)
+add_names(extensions **list, const struct acme_identifier *identifiers, size_t count)
 {
 	_cleanup_(GENERAL_NAMES_freep) GENERAL_NAMES *names = NULL;
 	int r;
@@ -63,8 +55,8 @@ add_names(extensions **list, const struct acme_identifier *identifiers, size_t c
 	r = altnames_new(identifiers, count, &names);
 	if (r < 0)
 		return r;
-	if (X509V3_add1_i2d(
-		list, NID_subject_alt_name, names, critical, X509V3_ADD_APPEND) != 1)
+	if (X509V3_add1_i2d(list, NID_subject_alt_name, names, 0, X509V3_ADD_APPEND) !=
+	    1)
 		return -EIO;
 	return 0;
 }
@@ -76,7 +68,7 @@ build_request(const struct acme_key *key, const struct acme_identifier *identifi
 	_cleanup_(extensions_freep) extensions *list = NULL;
 	int r;
 
-	r = add_names(&list, identifiers, count, false);
+	r = add_names(&list, identifiers, count);
 	if (r < 0)
 		return r;
 	if (must_staple && !add_extension(&list, NID_tlsfeature, "status_request"))
@@ -166,99 +158,4 @@ csr_new_named(const struct acme_key *key, const struct acme_identifier *identifi
 {
 	return make_request(
 	    key, identifiers, count, must_staple, true, ret_der, ret_len);
-}
-
-static bool
-set_serial(X509 *x)
-{
-	_cleanup_(BN_freep) BIGNUM *serial = BN_new();
-
-	return serial != NULL &&
-	    BN_rand(serial, SERIAL_BITS, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ANY) == 1 &&
-	    BN_to_ASN1_INTEGER(serial, X509_get_serialNumber(x)) != NULL;
-}
-
-/* RFC 5280 section 4.1.2.4: an issuer must have a name, and here it is the subject. */
-static bool
-set_subject(X509 *x)
-{
-	X509_NAME *name = X509_get_subject_name(x);
-
-	return X509_NAME_add_entry_by_NID(name, NID_commonName, MBSTRING_UTF8,
-		   (const unsigned char *)PLACEHOLDER_NAME, -1, -1, 0) == 1 &&
-	    X509_set_issuer_name(x, name) == 1;
-}
-
-static bool
-set_times(X509 *x, int64_t not_before, int64_t lifetime)
-{
-	int64_t not_after;
-
-	if (lifetime <= 0 || __builtin_add_overflow(not_before, lifetime, &not_after))
-		return false;
-	return ASN1_TIME_set(X509_getm_notBefore(x), not_before) != NULL &&
-	    ASN1_TIME_set(X509_getm_notAfter(x), not_after) != NULL;
-}
-
-static bool
-add_purposes(extensions **list)
-{
-	static const struct {
-		int nid;
-		const char *value;
-	} purposes[] = {
-		{ NID_basic_constraints, "critical,CA:FALSE" },
-		{ NID_key_usage, "critical,digitalSignature" },
-		{ NID_ext_key_usage, "serverAuth" },
-	};
-
-	for (size_t i = 0; i < ELEMENTS(purposes); i++)
-		if (!add_extension(list, purposes[i].nid, purposes[i].value))
-			return false;
-	return true;
-}
-
-static int
-build_placeholder(const struct acme_key *key, const struct acme_identifier *identifiers,
-    size_t count, X509 *x)
-{
-	_cleanup_(extensions_freep) extensions *list = NULL;
-	int r;
-
-	r = add_names(&list, identifiers, count, false);
-	if (r < 0)
-		return r;
-	if (!add_purposes(&list) || !set_serial(x) || !set_subject(x) ||
-	    X509_set_version(x, X509_VERSION_3) != 1 ||
-	    X509_set_pubkey(x, acme_key_evp(key)) != 1)
-		return -EIO;
-	for (int i = 0; i < sk_X509_EXTENSION_num(list); i++)
-		if (X509_add_ext(x, sk_X509_EXTENSION_value(list, i), -1) != 1)
-			return -EIO;
-	if (X509_sign(x, acme_key_evp(key), digest_for(key)) <= 0)
-		return -EIO;
-	return 0;
-}
-
-int
-acme_placeholder_new(const struct acme_key *key,
-    const struct acme_identifier *identifiers, size_t count, int64_t not_before,
-    int64_t lifetime, char **ret_pem)
-{
-	_cleanup_(X509_freep) X509 *x = NULL;
-	int r = 0;
-
-	if (count == 0)
-		return -EINVAL;
-	x = X509_new();
-	if (x == NULL)
-		r = -ENOMEM;
-	else if (!set_times(x, not_before, lifetime))
-		r = -EINVAL;
-	if (r == 0)
-		r = build_placeholder(key, identifiers, count, x);
-	if (r == 0)
-		r = cert_pem(&x, 1, ret_pem);
-	ERR_clear_error();
-	return r;
 }

@@ -47,8 +47,10 @@ struct flow_authz {
 	char *expires; /* as last read */
 	char *challenge_url;
 	char *type;
-	char *token;
+	char *token; /* this and the next: NULL where there are issuers */
 	char *key_authorization;
+	char **issuers;
+	size_t issuer_count;
 };
 
 struct acme_flow {
@@ -158,6 +160,7 @@ const struct wire_challenge *flow_challenge_ours(
     const struct flow_authz *a, const struct wire_authz *wire);
 /* Another one may be taken. */
 void flow_challenge_drop(struct flow_authz *a);
+void flow_challenge_free_issuers(struct flow_authz *a);
 
 /* ---- the certificate (flow_issue.c) ---- */
 

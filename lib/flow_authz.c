@@ -126,7 +126,7 @@ note_pending(struct acme_flow *f, struct flow_authz *a, const struct wire_authz 
 		flow_challenge_drop(a);
 		return flow_challenge_take(f, a, next);
 	}
-	give_up(a, a->token != NULL ? NULL : no_challenge(f, wire));
+	give_up(a, a->challenge_url != NULL ? NULL : no_challenge(f, wire));
 	return 0;
 }
 
@@ -469,6 +469,7 @@ flow_authz_free_all(struct flow_authz *authz, size_t count)
 		free(authz[i].type);
 		free(authz[i].token);
 		free(authz[i].key_authorization);
+		flow_challenge_free_issuers(&authz[i]);
 		acme_result_free(authz[i].complaint);
 		acme_result_free(authz[i].error);
 	}

@@ -7,7 +7,6 @@
 #include "flow.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 int
@@ -22,12 +21,14 @@ flow_challenge_list(struct acme_flow *f)
 	for (size_t i = 0; i < f->authz_count; i++) {
 		const struct flow_authz *a = &f->authz[i];
 
-		if (a->valid || a->failed || a->token == NULL)
+		if (a->valid || a->failed || a->challenge_url == NULL)
 			continue;
 		list[n++] = (struct acme_challenge){ .type = a->type,
 			.identifier = a->identifier.value,
 			.token = a->token,
-			.key_authorization = a->key_authorization };
+			.key_authorization = a->key_authorization,
+			.issuers = (const char *const *)a->issuers,
+			.issuer_count = a->issuer_count };
 	}
 	free(f->challenges);
 	f->challenges = list;
@@ -40,23 +41,6 @@ acme_flow_challenges(const struct acme_flow *f, const struct acme_challenge **re
 {
 	*ret = f->challenges;
 	return f->challenge_count;
-}
-
-/* RFC 8555 section 8.1. */
-static int
-authorize_key(struct acme_flow *f, struct flow_authz *a)
-{
-	char thumbprint[ACME_THUMBPRINT_SIZE];
-	int r;
-
-	r = acme_key_thumbprint(f->account_key, thumbprint);
-	if (r < 0)
-		return r;
-	if (asprintf(&a->key_authorization, "%s.%s", a->token, thumbprint) < 0) {
-		a->key_authorization = NULL;
-		return -ENOMEM;
-	}
-	return 0;
 }
 
 const struct wire_challenge *
@@ -80,6 +64,20 @@ flow_challenge_choose(const struct acme_flow *f, const struct wire_authz *wire)
 	return NULL;
 }
 
+static int
+copy_issuers(const struct wire_challenge *c, struct flow_authz *a)
+{
+	a->issuers = calloc(c->issuer_count, sizeof(*a->issuers));
+	if (a->issuers == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < c->issuer_count; i++) {
+		if (flow_copy(c->issuers[i], &a->issuers[i]) < 0)
+			return -ENOMEM;
+		a->issuer_count = i + 1;
+	}
+	return 0;
+}
+
 int
 flow_challenge_take(
     struct acme_flow *f, struct flow_authz *a, const struct wire_challenge *c)
@@ -92,7 +90,9 @@ flow_challenge_take(
 	if (r == 0)
 		r = flow_copy(c->token, &a->token);
 	if (r == 0)
-		r = authorize_key(f, a);
+		r = c->token != NULL ? acme_key_authorization(f->account_key, c->token,
+					   &a->key_authorization)
+				     : copy_issuers(c, a);
 	a->answered = c->status == WIRE_PROCESSING;
 	return r;
 }
@@ -107,6 +107,16 @@ flow_challenge_ours(const struct flow_authz *a, const struct wire_authz *wire)
 }
 
 void
+flow_challenge_free_issuers(struct flow_authz *a)
+{
+	for (size_t i = 0; i < a->issuer_count; i++)
+		free(a->issuers[i]);
+	free(a->issuers);
+	a->issuers = NULL;
+	a->issuer_count = 0;
+}
+
+void
 flow_challenge_drop(struct flow_authz *a)
 {
 	char **fields[] = { &a->challenge_url, &a->type, &a->token,
@@ -116,6 +126,7 @@ flow_challenge_drop(struct flow_authz *a)
 		free(*fields[i]);
 		*fields[i] = NULL;
 	}
+	flow_challenge_free_issuers(a);
 	a->answered = false;
 	a->answers = 0;
 	a->fetched = false;

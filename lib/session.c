@@ -309,6 +309,12 @@ acme_session_terms_url(const struct acme_session *s)
 	return s->directory != NULL ? s->directory->terms : NULL;
 }
 
+const char *
+acme_session_account_hash_prefix(const struct acme_session *s)
+{
+	return s->directory != NULL ? s->directory->account_hash_prefix : NULL;
+}
+
 bool
 acme_session_has_profile(const struct acme_session *s, const char *profile)
 {

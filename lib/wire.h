@@ -38,6 +38,7 @@ struct wire_directory {
 	char *key_change;
 	char *renewal_info; /* RFC 9773 */
 	char *terms;
+	char *account_hash_prefix; /* draft-ietf-acme-dns-persist section 4.1 */
 	bool eab_required;
 	char **profiles; /* names */
 	size_t profile_count;
@@ -94,7 +95,9 @@ struct wire_order *wire_order_free(struct wire_order *o);
 struct wire_challenge {
 	char *type;
 	char *url;
-	char *token;
+	char *token;    /* NULL where there are issuers */
+	char **issuers; /* names of the CA: dns-persist-01 */
+	size_t issuer_count;
 	enum wire_status status;
 	struct acme_result *error;
 };
@@ -104,7 +107,7 @@ struct wire_authz {
 	bool wildcard;
 	char *expires; /* RFC 3339 by its looks; NULL: it didn't say */
 	struct wire_challenge
-	    *challenges; /* those with a type, a URL and a good token */
+	    *challenges; /* those with a type, a URL, and a good token or issuers */
 	size_t challenge_count;
 	bool bad_tokens; /* there were others, with tokens that aren't any */
 };

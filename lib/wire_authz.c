@@ -1,51 +1,84 @@
 /*
  * wire_authz.c - authorizations and their challenges (RFC 8555 sections 7.1.4, 7.5, 8).
  *
- * Challenges without a usable URL or token are passed over: a token becomes part of a
- * path, so nothing but base64url's characters is taken.
+ * Challenges without a usable URL or token, or names of the CA where those take a
+ * token's place, are passed over.
  */
 #include "wire.h"
 
 #include <errno.h>
 #include <string.h>
 
+#include "challenge.h"
 #include "json.h"
 #include "result.h"
 
 #define CHALLENGES_MAX 32
-#define TOKEN_MAX      512
 #define TYPE_MAX       64
 #define EXPIRES_MAX    64
 
-/* RFC 8555 section 8.1: the token has base64url characters only. */
-static bool
-token_ok(const char *token)
+/* draft-ietf-acme-dns-persist section 3.1, under the name of before its -02 too: 1 to
+ * 10 names of the CA, or the challenge is malformed. */
+static int
+read_issuers(const struct json *json, struct wire_challenge *c)
 {
-	size_t len = strnlen(token, TOKEN_MAX + 1);
+	const struct json *list = json_get(json, "issuerDomainNames");
+	size_t count;
 
-	return len > 0 && len <= TOKEN_MAX &&
-	    token[strspn(token,
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-		"0123456789-_")] == '\0';
+	if (list == NULL)
+		list = json_get(json, "issuer-domain-names");
+	count = json_type(list) == JSON_ARRAY ? json_count(list) : 0;
+	if (count == 0 || count > CHALLENGE_ISSUERS_MAX)
+		return -EBADMSG;
+	c->issuers = calloc(count, sizeof(*c->issuers));
+	if (c->issuers == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		const char *name = json_string(json_at(list, i));
+
+		if (name == NULL || !challenge_issuer_ok(name))
+			return -EBADMSG;
+		c->issuers[i] = strdup(name);
+		if (c->issuers[i] == NULL)
+			return -ENOMEM;
+		c->issuer_count = i + 1;
+	}
+	return 0;
+}
+
+static int
+read_token(const struct json *json, struct wire_challenge *c)
+{
+	const char *token = json_string(json_get(json, "token"));
+
+	if (token == NULL)
+		return -EBADMSG;
+	if (!challenge_token_ok(token))
+		return -EILSEQ;
+	c->token = strdup(token);
+	return c->token != NULL ? 0 : -ENOMEM;
 }
 
 static int
 read_challenge(const struct json *json, struct wire_challenge *c)
 {
 	const char *type = json_string(json_get(json, "type"));
-	const char *token = json_string(json_get(json, "token"));
+	int r;
 
-	if (type == NULL || strlen(type) > TYPE_MAX || token == NULL)
+	if (type == NULL || strlen(type) > TYPE_MAX)
 		return -EBADMSG;
-	if (!token_ok(token))
-		return -EILSEQ;
-	if (wire_url(json, "url", &c->url) < 0 || c->url == NULL)
+	r = strcmp(type, "dns-persist-01") == 0 ? read_issuers(json, c)
+						: read_token(json, c);
+	if (r == 0)
+		r = wire_url(json, "url", &c->url);
+	if (r < 0)
+		return r;
+	if (c->url == NULL)
 		return -EBADMSG;
 	c->type = strdup(type);
-	c->token = strdup(token);
 	c->status = wire_status_read(json);
 	c->error = wire_problem_from(json_get(json, "error"), "authorize");
-	return c->type != NULL && c->token != NULL ? 0 : -ENOMEM;
+	return c->type != NULL ? 0 : -ENOMEM;
 }
 
 static void
@@ -54,6 +87,9 @@ clear_challenge(struct wire_challenge *c)
 	free(c->type);
 	free(c->url);
 	free(c->token);
+	for (size_t i = 0; i < c->issuer_count; i++)
+		free(c->issuers[i]);
+	free(c->issuers);
 	acme_result_free(c->error);
 	*c = (struct wire_challenge){ 0 };
 }

@@ -131,6 +131,9 @@ read_members(const struct json *json, struct wire_directory *d)
 		if (d->terms == NULL)
 			return -ENOMEM;
 	}
+	/* where it is no good it isn't there: nothing but dns-persist-01 needs it */
+	if (wire_url(meta, "accountHashPrefix", &d->account_hash_prefix) == -ENOMEM)
+		return -ENOMEM;
 	d->eab_required = json_is_true(json_get(meta, "externalAccountRequired"));
 	return read_profiles(meta, d);
 }
@@ -171,6 +174,7 @@ wire_directory_free(struct wire_directory *d)
 	free(d->key_change);
 	free(d->renewal_info);
 	free(d->terms);
+	free(d->account_hash_prefix);
 	free(d);
 	return NULL;
 }

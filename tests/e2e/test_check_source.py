@@ -96,3 +96,27 @@ def test_a_library_of_one_file_has_one(tmp_path: Path) -> None:
     files = {"daemon/config/idn.c": line, "daemon/config/parse.c": line}
     assert check(tmp_path, files) == [
         "daemon/config/parse.c:1: <idn2.h> is daemon/config/idn.c's"]
+
+
+HEADER = "int acme_a(void);\nstruct acme_b *acme_c(const char *text,\n    int number);\n"
+EXPORTS = "ACME_0 {\nglobal:\n\tacme_a;\n\tacme_c;\nlocal:\n\t*;\n};\n"
+
+
+@pytest.mark.parametrize("header, exports, finding", [
+    pytest.param(HEADER, EXPORTS.replace("\tacme_c;\n", ""),
+                 "lib/acme.map:1: acme_c is missing", id="missing"),
+    pytest.param(HEADER, EXPORTS.replace("acme_a;", "acme_a;\n\tjson_parse;"),
+                 "lib/acme.map:1: json_parse is not in", id="strange"),
+    pytest.param(HEADER, EXPORTS.replace("acme_a;", "acme_a;\n\tacme_*;"),
+                 "lib/acme.map:1: acme_* is not in", id="pattern"),
+    pytest.param(HEADER, EXPORTS.replace("local:\n\t*;\n", ""),
+                 "lib/acme.map:1: all else", id="all-is-exported"),
+    pytest.param(HEADER.replace("void", "int class"), EXPORTS,
+                 "lib/acme.h:1: isn't clean c++", id="no-c++"),
+])
+def test_the_library_exports_its_header(tmp_path: Path, header: str, exports: str,
+                                        finding: str) -> None:
+    files = {"lib/acme.h": header, "lib/acme.map": "\0" + exports}
+    found = [line for line in check(tmp_path, files)]
+    assert len(found) == 1 and found[0].startswith(finding), found
+    assert not check(tmp_path, {"lib/acme.h": HEADER, "lib/acme.map": "\0" + EXPORTS})

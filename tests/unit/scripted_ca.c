@@ -16,8 +16,8 @@
 
 #define URL "https://ca.test"
 
-static struct buffer body;
-static struct acme_reply reply;
+static _Thread_local struct buffer body;
+static _Thread_local struct acme_reply reply;
 
 static const struct acme_reply *
 answer(int status)

@@ -49,7 +49,7 @@ struct scripted_ca {
 	size_t csr_len;
 };
 
-/* A reply that lives until the next call. */
+/* A reply that lives until the next call in this thread. */
 const struct acme_reply *scripted_ca_answer(
     struct scripted_ca *ca, const struct acme_request *request);
 void scripted_ca_clear(struct scripted_ca *ca);

@@ -454,6 +454,36 @@ START_TEST(broken_answers_keep_the_order)
 }
 END_TEST
 
+/* Orders of all kinds, to be broken off anywhere. */
+static const struct order_kind {
+	const char *names[4];
+	size_t valid; /* of the names, from the first, already */
+	struct scripted_ca ca;
+} order_kinds[] = {
+	{ { "a.example.test", "b.example.test" }, 0,
+	    { .authz_polls = 1, .order_polls = 1 } },
+	{ { "a.example.test" }, 0, { .order_polls = 1 } },
+	{ { "*.example.test", "example.test", "192.0.2.1", "2001:db8::1" }, 0,
+	    { .authz_polls = 2, .order_polls = 3 } },
+	{ { "a.example.test", "b.example.test", "c.example.test" }, 2,
+	    { .authz_polls = 1, .order_polls = 1 } },
+	{ { "a.example.test", "b.example.test" }, 2, { .order_polls = 2 } },
+	{ { "a.example.test", "b.example.test" }, 0, { .sync = true } },
+	{ { "a.example.test" }, 0, { .not_ready_once = true, .order_polls = 1 } },
+};
+
+static struct scripted_ca
+begin_kind(const struct order_kind *kind)
+{
+	struct scripted_ca ca = kind->ca;
+
+	for (size_t i = 0; i < ELEMENTS(kind->names) && kind->names[i] != NULL; i++)
+		add_name(&ca, kind->names[i]);
+	for (size_t i = 0; i < kind->valid; i++)
+		ca.authz[i] = CA_VALID;
+	return ca;
+}
+
 /* Crash before and after every reply; resume from the URL alone. */
 START_TEST(survives_a_crash_anywhere)
 {
@@ -461,13 +491,11 @@ START_TEST(survives_a_crash_anywhere)
 
 	setup_keys();
 	for (unsigned crash = 1;; crash++) {
-		struct scripted_ca ca = { .authz_polls = 1, .order_polls = 1 };
+		struct scripted_ca ca = begin_kind(&order_kinds[_i]);
 		struct facts facts = { 0 };
 		struct acme_flow *f;
 		bool crashed;
 
-		add_name(&ca, "a.example.test");
-		add_name(&ca, "b.example.test");
 		f = begin(&ca, &facts);
 		crashed = run(f, &ca, &facts, crash);
 		acme_flow_free(f);
@@ -484,7 +512,130 @@ START_TEST(survives_a_crash_anywhere)
 		if (!crashed)
 			break;
 	}
-	ck_assert_uint_gt(crashes, 15);
+	ck_assert_uint_gt(crashes, 7); /* four requests at least */
+	free_keys();
+}
+END_TEST
+
+/* Crash again and again, each time one step later. */
+START_TEST(survives_many_crashes)
+{
+	struct scripted_ca ca = begin_kind(&order_kinds[_i]);
+	struct facts facts = { 0 };
+	struct acme_flow *f;
+	unsigned crash = 3; /* newOrder is through */
+	bool crashed;
+
+	setup_keys();
+	do {
+		f = begin(&ca, &facts);
+		crashed = run(f, &ca, &facts, crash++);
+		ck_assert(crashed || acme_flow_chain(f) != NULL);
+		acme_flow_free(f);
+	} while (crashed);
+	ck_assert_uint_eq(ca.orders, 1);
+	scripted_ca_clear(&ca);
+	free_keys();
+}
+END_TEST
+
+/* A conversation in words: answers to newOrder, authorization, challenge, poll. */
+static struct acme_flow *
+talk(const char *challenges, const char *const *bodies, size_t count)
+{
+	struct acme_identifier name;
+	const struct acme_plan plan = { .identifiers = &name,
+		.identifier_count = 1,
+		.account_key = account_key,
+		.key = key,
+		.challenges = challenges };
+	struct acme_request request;
+	struct acme_flow *f;
+
+	acme_identifier_parse("a.example.test", &name, NULL);
+	ck_assert_int_eq(acme_flow_new(&plan, &f), 0);
+	for (size_t i = 0; i < count; i++) {
+		const struct acme_reply reply = { .status = i == 0 ? 201 : 200,
+			.location = i == 0 ? "https://ca.test/order" : NULL,
+			.body = bodies[i],
+			.body_len = strlen(bodies[i]) };
+
+		if (acme_flow_next(f, now, &request) == ACME_WAIT) {
+			now = acme_flow_wait_until(f);
+			ck_assert_int_eq(acme_flow_next(f, now, &request), ACME_SEND);
+		}
+		acme_flow_reply(f, now, &reply);
+	}
+	return f;
+}
+
+#define PENDING_ORDER                                                       \
+  "{\"status\":\"pending\",\"authorizations\":[\"https://ca.test/authz\"]," \
+  "\"finalize\":\"https://ca.test/finalize\"}"
+#define PENDING_NAME                                                    \
+  "{\"status\":\"pending\",\"identifier\":{\"type\":\"dns\",\"value\":" \
+  "\"a.example.test\"},\"challenges\":["
+
+START_TEST(hands_out_issuers)
+{
+	static const char *const bodies[] = { PENDING_ORDER,
+		PENDING_NAME
+		"{\"type\":\"dns-persist-01\",\"url\":\"https://ca.test/c\","
+		"\"status\":\"pending\",\"issuerDomainNames\":[\"ca.test\"]}"
+		"]}" };
+	const struct acme_challenge *challenges;
+	struct acme_request request;
+	struct acme_flow *f;
+
+	setup_keys();
+	f = talk("dns-persist-01", bodies, ELEMENTS(bodies));
+	ck_assert_int_eq(acme_flow_next(f, now, &request), ACME_SEND);
+	ck_assert_int_eq(request.action, ACME_ACTION_CHALLENGE);
+	ck_assert_str_eq(request.payload, "{}");
+	ck_assert_uint_eq(acme_flow_challenges(f, &challenges), 1);
+	ck_assert_str_eq(challenges[0].type, "dns-persist-01");
+	ck_assert_ptr_null(challenges[0].token);
+	ck_assert_ptr_null(challenges[0].key_authorization);
+	ck_assert_uint_eq(challenges[0].issuer_count, 1);
+	ck_assert_str_eq(challenges[0].issuers[0], "ca.test");
+	acme_flow_fetched(f, now, "whatever");
+	acme_flow_free(f);
+	free_keys();
+}
+END_TEST
+
+/* The one that was answered has failed, while the name stays pending (as at
+ * smallstep's): the next type is taken, and nothing is left of the one of before. */
+START_TEST(takes_another_type)
+{
+	static const char *const bodies[] = { PENDING_ORDER,
+		PENDING_NAME
+		"{\"type\":\"http-01\",\"url\":\"https://ca.test/c\",\"token\":\"a\","
+		"\"status\":\"pending\"}]}",
+		"{\"type\":\"http-01\",\"url\":\"https://ca.test/c\","
+		"\"status\":\"processing\"}",
+		PENDING_NAME
+		"{\"type\":\"dns-persist-01\",\"url\":\"https://ca.test/d\","
+		"\"issuer-domain-names\":[\"ca.test\"],\"status\":\"pending\"},{\"type\":"
+		"\"http-01\",\"url\":\"https://ca.test/c\",\"token\":\"a\",\"status\":"
+		"\"invalid\",\"error\":{\"detail\":\"nobody there\"}}]}" };
+	const struct acme_challenge *challenges;
+	struct acme_request request;
+	struct acme_flow *f;
+
+	setup_keys();
+	f = talk("http-01 dns-persist-01", bodies, ELEMENTS(bodies));
+	ck_assert_uint_eq(acme_flow_challenges(f, &challenges), 1);
+	ck_assert_str_eq(challenges[0].type, "dns-persist-01");
+	ck_assert_ptr_null(challenges[0].token);
+	ck_assert_str_eq(challenges[0].issuers[0], "ca.test");
+	if (acme_flow_next(f, now, &request) == ACME_WAIT) {
+		now = acme_flow_wait_until(f);
+		ck_assert_int_eq(acme_flow_next(f, now, &request), ACME_SEND);
+	}
+	ck_assert_int_eq(request.action, ACME_ACTION_CHALLENGE);
+	ck_assert_str_eq(request.url, "https://ca.test/d");
+	acme_flow_free(f);
 	free_keys();
 }
 END_TEST
@@ -586,7 +737,12 @@ main(void)
 	tcase_add_test(tcase, seen_fetch_is_polled_soon);
 	tcase_add_test(tcase, retry_after_is_obeyed);
 	tcase_add_loop_test(tcase, broken_answers_keep_the_order, 0, 6);
-	tcase_add_test(tcase, survives_a_crash_anywhere);
+	tcase_add_loop_test(
+	    tcase, survives_a_crash_anywhere, 0, (int)ELEMENTS(order_kinds));
+	tcase_add_loop_test(
+	    tcase, survives_many_crashes, 0, (int)ELEMENTS(order_kinds));
+	tcase_add_test(tcase, hands_out_issuers);
+	tcase_add_test(tcase, takes_another_type);
 	tcase_add_test(tcase, gone_order_is_made_anew);
 	tcase_add_loop_test(tcase, refusals_have_a_class, 0, 8);
 	suite_add_tcase(suite, tcase);

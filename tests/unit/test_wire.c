@@ -4,6 +4,7 @@
 #include "wire.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "result.h"
@@ -120,6 +121,55 @@ START_TEST(odd_challenges_are_passed_over)
 	ck_assert_int_eq(a->challenges[0].status, WIRE_INVALID);
 	ck_assert_str_eq(a->challenges[0].error->detail, "a b"); /* one line */
 	wire_authz_free(a);
+}
+END_TEST
+
+static size_t
+count_challenges(const char *challenge, struct wire_authz **ret)
+{
+	char text[2000];
+
+	snprintf(text, sizeof(text),
+	    "{\"status\":\"pending\",\"identifier\":{\"type\":\"dns\",\"value\":"
+	    "\"example.com\"},\"challenges\":[{\"type\":\"dns-persist-01\","
+	    "\"url\":\"https://ca.example/acme/authz/1234/0\",%s}]}",
+	    challenge);
+	ck_assert_int_eq(read_authz(text, ret), 0);
+	return (*ret)->challenge_count;
+}
+
+/* draft-ietf-acme-dns-persist section 3.1: names of the CA in place of a token, 1 to 10
+ * of them; "issuer-domain-names" until -01. */
+START_TEST(issuers_in_place_of_a_token)
+{
+	static const char *const good[] = {
+		"\"issuerDomainNames\":[\"authority.example\",\"ca.example.net\"]",
+		"\"issuer-domain-names\":[\"authority.example\",\"ca.example.net\"]",
+	};
+	static const char *const bad[] = {
+		"\"token\":\"abc\"",
+		"\"issuerDomainNames\":[]",
+		"\"issuerDomainNames\":\"authority.example\"",
+		"\"issuerDomainNames\":[\"Authority.example\"]",
+		"\"issuerDomainNames\":[\"authority.example.\"]",
+		"\"issuerDomainNames\":[\"authority.example\",7]",
+		"\"issuerDomainNames\":[\"a;b\"]",
+		("\"issuerDomainNames\":[\"a.b\",\"b.b\",\"c.b\",\"d.b\",\"e.b\",\"f.b\","
+		 "\"g.b\",\"h.b\",\"i.b\",\"j.b\",\"k.b\"]"),
+	};
+	struct wire_authz *a;
+
+	for (size_t i = 0; i < ELEMENTS(good); i++) {
+		ck_assert_uint_eq(count_challenges(good[i], &a), 1);
+		ck_assert_ptr_null(a->challenges[0].token);
+		ck_assert_uint_eq(a->challenges[0].issuer_count, 2);
+		ck_assert_str_eq(a->challenges[0].issuers[1], "ca.example.net");
+		wire_authz_free(a);
+	}
+	for (size_t i = 0; i < ELEMENTS(bad); i++) {
+		ck_assert_uint_eq(count_challenges(bad[i], &a), 0);
+		wire_authz_free(a);
+	}
 }
 END_TEST
 
@@ -274,5 +324,6 @@ START_TEST(what_is_written)
 END_TEST
 
 SUITE("wire", urls, order_example, bad_orders, truncated_objects,
-    odd_challenges_are_passed_over, unknown_identifier_types_are_told, problems,
-    what_is_no_problem_document, long_details_are_cut, retry_after, what_is_written)
+    odd_challenges_are_passed_over, issuers_in_place_of_a_token,
+    unknown_identifier_types_are_told, problems, what_is_no_problem_document,
+    long_details_are_cut, retry_after, what_is_written)
