@@ -281,6 +281,13 @@ enum acme_next {
 
 struct acme_session;
 
+/* How an external account binding is signed (RFC 7518 section 3.2). */
+enum acme_hmac {
+	ACME_HS256 = 0,
+	ACME_HS384 = 1,
+	ACME_HS512 = 2,
+};
+
 struct acme_account {
 	const char *url;      /* where known from earlier, else NULL */
 	const char *contacts; /* "mailto:..." URLs separated by blanks, or NULL */
@@ -288,6 +295,7 @@ struct acme_account {
 	const char *eab_kid;  /* external account binding (RFC 8555 7.3.4), or NULL */
 	const void *eab_key;  /* the HMAC key, decoded */
 	size_t eab_key_len;
+	enum acme_hmac eab_alg;
 	bool none; /* there is no account, nor will there be: the session knows the
 		      directory, and serves for requests that are unsigned or have a key
 		      of their own. Its key may be NULL, all of the above is unused. */
@@ -298,6 +306,13 @@ struct acme_account {
 int acme_session_new(const char *directory_url, const struct acme_key *key,
     const struct acme_account *account, struct acme_session **ret);
 struct acme_session *acme_session_free(struct acme_session *s);
+
+/* From now on the account is this one, with this key (NULL: the same as before): after
+ * another key was given to it, or where the CA has forgotten it (url NULL: it is
+ * registered again). What is under way is signed so the next time. Everything is
+ * copied; -ENOMEM: nothing has changed. */
+int acme_session_set_account(struct acme_session *s, const struct acme_key *key,
+    const struct acme_account *account);
 
 /* What the session needs before others can use it: the directory, then the account.
  * ACME_SEND with a request to be made through an exchange, whose last reply goes to
@@ -313,8 +328,45 @@ void acme_session_again(struct acme_session *s);
 /* NULL until known. Store it when it has become known. */
 const char *acme_session_account_url(const struct acme_session *s);
 const char *acme_session_terms_url(const struct acme_session *s);
+/* The contacts that the CA has, as far as its answer to the registration told,
+ * separated by blanks; NULL: it did not, or there was none. */
+const char *acme_session_contacts(const struct acme_session *s);
 /* Does the directory advertise this profile? */
 bool acme_session_has_profile(const struct acme_session *s, const char *profile);
+
+/* ---- Account: what is told to the CA of it beside orders ------------------------- */
+
+/* Payloads. To be freed; -ENOMEM, or as said.
+ *
+ * For ACME_ACTION_UPDATE_ACCOUNT: the contacts, separated by blanks (NULL or "": none
+ * any more; RFC 8555 section 7.3.2), or the end of the account (7.3.6). An update
+ * without a payload (NULL) reads the account. */
+int acme_account_contacts(const char *contacts, char **ret_payload);
+int acme_account_deactivate(char **ret_payload);
+/* For ACME_ACTION_ACCOUNT: is there one of this key? The request's own key signs. An
+ * account that isn't there is answered with accountDoesNotExist (7.3.1). */
+int acme_account_lookup(char **ret_payload);
+/* For ACME_ACTION_KEY_CHANGE (7.3.5): new_key instead of the session's; the account
+ * must be registered. -EOPNOTSUPP: the directory, which must be known, has no
+ * keyChange. */
+int acme_key_change(
+    const struct acme_session *s, const struct acme_key *new_key, char **ret_payload);
+
+enum acme_account_status {
+	ACME_ACCOUNT_UNKNOWN = 0, /* it didn't say, or something else */
+	ACME_ACCOUNT_VALID = 1,
+	ACME_ACCOUNT_DEACTIVATED = 2, /* by its owner */
+	ACME_ACCOUNT_REVOKED = 3,     /* by the CA */
+};
+
+/* What an answer of 200 or 201 says of an account (7.1.2). */
+struct acme_account_info {
+	enum acme_account_status status;
+	char *contacts; /* separated by blanks; NULL: it didn't say */
+};
+/* -EBADMSG: no account can be read from it. To be cleared also then. */
+int acme_account_read(const struct acme_reply *reply, struct acme_account_info *ret);
+void acme_account_info_clear(struct acme_account_info *info);
 
 /* ---- Exchange: one signed request and its answer -------------------------------- */
 
@@ -332,6 +384,9 @@ void acme_exchange_reply(struct acme_exchange *x, const struct acme_reply *reply
 /* The answer to the request, NULL before ACME_FINISHED. It is, or points into, the
  * reply given last, and is as long-lived. */
 const struct acme_reply *acme_exchange_answer(const struct acme_exchange *x);
+/* The same request once more, after ACME_FINISHED: signed anew, as the session's
+ * account is now. */
+void acme_exchange_again(struct acme_exchange *x);
 /* How often the CA has answered badNonce. */
 unsigned acme_exchange_bad_nonces(const struct acme_exchange *x);
 struct acme_exchange *acme_exchange_free(struct acme_exchange *x);
