@@ -142,6 +142,19 @@ const char *const migrations[] = {
 	"CREATE INDEX authorizations_next ON authorizations (next_attempt)"
 	" WHERE next_attempt > 0;"
 	"CREATE INDEX authorizations_expires ON authorizations (expires);",
+
+	/* accounts that end, and whose key becomes another; keys of before are kept */
+	"ALTER TABLE accounts ADD COLUMN state INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE accounts ADD COLUMN ended_at INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE accounts ADD COLUMN next_key BLOB;"
+	"ALTER TABLE accounts ADD COLUMN next_thumbprint TEXT;"
+	"CREATE TABLE account_keys ("
+	" id INTEGER PRIMARY KEY,"
+	" account INTEGER NOT NULL,"
+	" key BLOB NOT NULL,"
+	" thumbprint TEXT NOT NULL,"
+	" retired_at INTEGER NOT NULL"
+	") STRICT;",
 };
 
 const size_t migration_count = ELEMENTS(migrations);
