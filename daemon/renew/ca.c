@@ -1,41 +1,63 @@
 /*
- * ca.c - one certificate authority: made ready to be used, and who waits for that.
+ * ca.c - one certificate authority: made ready to be used.
  *
  * Becoming ready is a row of steps that each may take a while (key, commit, directory,
- * newAccount); prepare() takes the next one that is missing, and is safe to call at any
- * time. Everybody who waits is told at the end of it.
+ * newAccount); ca_prepare() takes the next one that is missing, and is safe to call at
+ * any time. Everybody who waits is told at the end of it.
  */
 #include "renew/ca.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <event2/event.h>
 #include <string.h>
 
-#include "base64url.h"
-#include "buffer.h"
+#include "config/config.h"
+#include "inventory/store.h"
 #include "platform/clock.h"
-#include "platform/file.h"
 #include "platform/log.h"
 #include "renew/ca_private.h"
+#include "renew/eab.h"
 #include "result.h"
 
 #define DIRECTORY_SECONDS (12 * 3600)
-#define KEY_FILE_MAX      (64 * 1024)
 
-struct waiter {
-	ca_ready_cb *cb;
-	void *arg;
-	TAILQ_ENTRY(waiter) entry;
-};
-
-static void prepare(struct ca *ca);
 static own_account_cb account_cb;
 
 /* ---- making, comparing, freeing ---- */
 
-int
-ca_new(
-    const struct renewal_means *means, const struct ca_config *config, struct ca **ret)
+/* A failure is no reason not to try again, from the start where nobody uses it: key
+ * files may be others; an old directory may have changed. */
+static void
+refresh(struct ca *ca)
+{
+	int64_t age = clock_now() - ca->directory_at;
+	bool failed;
+
+	if (ca->session == NULL || ca->request != NULL)
+		return;
+	failed = acme_session_result(ca->session) != NULL;
+	if (failed && ca->active == 0)
+		ca->session = acme_session_free(ca->session);
+	else if (failed || age > DIRECTORY_SECONDS || age < 0)
+		acme_session_again(ca->session);
+}
+
+static void
+timer_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct ca *ca = arg;
+
+	(void)fd;
+	(void)what;
+	if (ca->chore == NULL && !own_account_find(ca->account))
+		return;
+	refresh(ca);
+	ca_prepare(ca);
+}
+
+static int
+make(const struct renewal_means *means, const struct ca_config *config, int64_t only,
+    struct ca **ret)
 {
 	_cleanup_(ca_unrefp) struct ca *ca = calloc(1, sizeof(*ca));
 	int r;
@@ -45,9 +67,14 @@ ca_new(
 	ca->refs = 1;
 	ca->means = means;
 	TAILQ_INIT(&ca->waiters);
+	TAILQ_INIT(&ca->held);
+	ca->timer = evtimer_new(means->base, timer_cb, ca);
+	if (ca->timer == NULL)
+		return -ENOMEM;
 	r = ca_settings_copy(&ca->settings, config);
 	if (r == 0)
-		r = own_account_new(means, &ca->settings, account_cb, ca, &ca->account);
+		r = own_account_new(
+		    means, &ca->settings, only, account_cb, ca, &ca->account);
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(ca);
@@ -55,25 +82,55 @@ ca_new(
 }
 
 int
+ca_new(
+    const struct renewal_means *means, const struct ca_config *config, struct ca **ret)
+{
+	return make(means, config, 0, ret);
+}
+
+int
+ca_new_for(const struct renewal_means *means, const struct ca_config *config,
+    int64_t account, struct ca **ret)
+{
+	return make(means, config, account, ret);
+}
+
+int
 ca_new_without_account(
     const struct renewal_means *means, const struct ca_config *config, struct ca **ret)
 {
-	int r = ca_new(means, config, ret);
+	int r = make(means, config, 0, ret);
 
 	if (r == 0)
 		(*ret)->no_account = true;
 	return r;
 }
 
+static bool
+same_text(const char *a, const char *b)
+{
+	return strcmp(a != NULL ? a : "", b != NULL ? b : "") == 0;
+}
+
+/* Certificates and orders go on with it, whatever else its section says now: there is
+ * one struct for an account, or they would not know of each other. */
 bool
-ca_same(const struct ca *ca, const struct ca_config *config)
+ca_take(struct ca *ca, const struct ca_config *config)
 {
 	struct ca_settings settings;
-	bool same = ca_settings_copy(&settings, config) == 0 &&
-	    ca_settings_same(&ca->settings, &settings);
 
-	ca_settings_clear(&settings);
-	return same;
+	if (!same_text(ca->settings.directory, config->directory) ||
+	    !same_text(ca->settings.key_file, config->account_key_file))
+		return false;
+	if (ca_settings_copy(&settings, config) < 0) {
+		ca_settings_clear(&settings);
+		return false;
+	}
+	if (!ca_settings_same(&ca->settings, &settings))
+		ca_contact_reset(ca);
+	ca_settings_clear(&ca->settings);
+	ca->settings = settings;
+	return true;
 }
 
 struct ca *
@@ -83,111 +140,27 @@ ca_ref(struct ca *ca)
 	return ca;
 }
 
-static void
-free_waiters(struct ca *ca)
-{
-	struct waiter *w;
-
-	while ((w = TAILQ_FIRST(&ca->waiters)) != NULL) {
-		TAILQ_REMOVE(&ca->waiters, w, entry);
-		free(w);
-	}
-}
-
 struct ca *
 ca_unref(struct ca *ca)
 {
 	if (ca == NULL || --ca->refs > 0)
 		return NULL;
+	ca->refs = 1; /* for those who are told now */
+	ca_chore_abandon(ca, NULL);
 	ca_cancel(ca->request);
-	free_waiters(ca);
+	ca_cancel(ca->check);
+	ca_contact_reset(ca);
+	ca_free_waiters(ca);
+	if (ca->timer != NULL)
+		event_free(ca->timer);
 	acme_session_free(ca->session);
 	own_account_free(ca->account);
+	acme_result_free(ca->stopped);
 	acme_result_free(ca->last_failure);
 	free(ca->last_logged);
 	ca_settings_clear(&ca->settings);
 	free(ca);
 	return NULL;
-}
-
-/* ---- telling those who wait ---- */
-
-/* Whoever is called may wait anew, or let go of the CA. */
-static void
-tell(struct ca *ca, const struct acme_result *failure)
-{
-	struct waiter *w;
-	struct waiter *last = TAILQ_LAST(&ca->waiters, waiters_head);
-	bool more = last != NULL;
-
-	ca_ref(ca);
-	while (more && (w = TAILQ_FIRST(&ca->waiters)) != NULL) {
-		more = w != last;
-		TAILQ_REMOVE(&ca->waiters, w, entry);
-		w->cb(failure, w->arg);
-		free(w);
-	}
-	ca_unref(ca);
-}
-
-void
-ca_note(struct ca *ca, const struct acme_result *failure)
-{
-	struct acme_result *copied = acme_result_copy(failure);
-
-	acme_result_free(ca->last_failure);
-	ca->last_failure = copied;
-	if (failure == NULL) {
-		free(ca->last_logged);
-		ca->last_logged = NULL;
-	}
-}
-
-/* Once for a problem, however many certificates it hits. */
-static void
-fail(struct ca *ca, const struct acme_result *failure)
-{
-	if (ca->last_logged == NULL || strcmp(ca->last_logged, failure->detail) != 0) {
-		log_line(LOG_ERR,
-		    &(struct log_fields){ .event = LOG_EVENT_CA_FAILED,
-			.ca = ca->settings.name,
-			.problem = failure->type,
-			.retry_at = failure->not_before },
-		    "the CA cannot be used: %s; %s", failure->detail,
-		    failure->class == ACME_GIVE_UP
-			? "what needs it waits for a change in its section"
-			: "what needs it is tried again by itself");
-		free(ca->last_logged);
-		ca->last_logged = strdup(failure->detail);
-	}
-	ca_note(ca, failure);
-	tell(ca, failure);
-}
-
-static void
-fail_here(struct ca *ca, const char *what, int r)
-{
-	struct acme_result *failure = acme_result_new(
-	    ACME_RETRY, "account", "%s: %s", what, strerror(r < 0 ? -r : r));
-
-	if (failure != NULL)
-		fail(ca, failure);
-	acme_result_free(failure);
-}
-
-void
-ca_forget(struct ca *ca, void *arg)
-{
-	struct waiter *w;
-	struct waiter *next;
-
-	for (w = TAILQ_FIRST(&ca->waiters); w != NULL; w = next) {
-		next = TAILQ_NEXT(w, entry);
-		if (w->arg == arg) {
-			TAILQ_REMOVE(&ca->waiters, w, entry);
-			free(w);
-		}
-	}
 }
 
 /* ---- the account ---- */
@@ -198,9 +171,9 @@ account_cb(const struct acme_result *failure, void *arg)
 	struct ca *ca = arg;
 
 	if (failure == NULL)
-		prepare(ca);
+		ca_prepare(ca);
 	else
-		fail(ca, failure);
+		ca_fail(ca, failure);
 }
 
 /* True: the account is stored; false: something was started that goes on, or failed. */
@@ -211,67 +184,58 @@ have_account(struct ca *ca)
 	int r = ca->no_account ? 1 : own_account_prepare(ca->account, &failure);
 
 	if (r < 0 && failure != NULL)
-		fail(ca, failure);
+		ca_fail(ca, failure);
 	acme_result_free(failure);
 	return r > 0;
 }
 
 /* ---- the session ---- */
 
-/* A path, or credential:NAME of systemd (systemd.exec(5), LoadCredential). */
-static int
-read_eab_key(const char *from, unsigned char **ret, size_t *ret_len)
+int
+ca_set_account(struct ca *ca, struct acme_result **ret_failure)
 {
-	static const char prefix[] = "credential:";
-	_cleanup_(buffer_free) struct buffer path = { 0 };
-	const char *dir = getenv("CREDENTIALS_DIRECTORY");
-	char *text = NULL;
-	size_t len = 0;
-	int r;
-
-	if (strncmp(from, prefix, strlen(prefix)) == 0)
-		buffer_printf(
-		    &path, "%s/%s", dir != NULL ? dir : "", from + strlen(prefix));
-	else
-		buffer_puts(&path, from);
-	if (path.failed)
-		return -ENOMEM;
-	r = file_read(AT_FDCWD, path.data, KEY_FILE_MAX, &text, &len);
-	if (r < 0)
-		return r;
-	while (len > 0 && strchr(" \t\r\n=", text[len - 1]) != NULL)
-		len--;
-	r = base64url_decode(text, len, ret, ret_len);
-	acme_wipe_free(text, len);
-	return r;
-}
-
-static int
-open_session(struct ca *ca)
-{
+	const struct ca_settings *settings = &ca->settings;
+	const struct acme_key *key = own_account_key(ca->account);
 	struct acme_account account = {
 		.url = own_account_url(ca->account),
-		.contacts = ca->settings.contacts,
-		.accept_terms = ca->settings.accept_terms,
-		.eab_kid = ca->settings.eab_kid,
+		.contacts = settings->contacts,
+		.accept_terms = settings->accept_terms,
 		.none = ca->no_account,
 	};
 	unsigned char *eab_key = NULL;
-	size_t eab_key_len = 0;
 	int r = 0;
 
-	if (ca->settings.eab_kid != NULL && account.url == NULL && !ca->no_account)
-		r = read_eab_key(ca->settings.eab_key_file, &eab_key, &eab_key_len);
-	if (r == 0) {
+	if (settings->eab_kid != NULL && account.url == NULL && !ca->no_account) {
+		r = eab_read(settings, &eab_key, &account.eab_key_len, ret_failure);
+		account.eab_kid = settings->eab_kid;
 		account.eab_key = eab_key;
-		account.eab_key_len = eab_key_len;
-		if (eab_key == NULL)
-			account.eab_kid = NULL;
-		r = acme_session_new(ca->settings.directory,
-		    own_account_key(ca->account), &account, &ca->session);
+		account.eab_alg = settings->eab_alg;
 	}
-	acme_wipe_free(eab_key, eab_key_len);
+	if (r == 0 && ca->session == NULL)
+		r = acme_session_new(settings->directory, key, &account, &ca->session);
+	else if (r == 0)
+		r = acme_session_set_account(ca->session, key, &account);
+	acme_wipe_free(eab_key, account.eab_key_len);
 	return r;
+}
+
+static bool
+have_session(struct ca *ca)
+{
+	struct acme_result *failure = NULL;
+	int r;
+
+	if (ca->session != NULL && !ca->account_is_other)
+		return true;
+	r = ca_set_account(ca, &failure);
+	if (r == 0)
+		ca->account_is_other = false;
+	if (failure != NULL)
+		ca_fail(ca, failure);
+	else if (r < 0)
+		ca_fail_here(ca, "cannot open a session", r);
+	acme_result_free(failure);
+	return r == 0;
 }
 
 /* newAccount has told the URL. */
@@ -285,8 +249,9 @@ keep_account_url(struct ca *ca)
 	log_line(LOG_NOTICE,
 	    &(struct log_fields){ .event = LOG_EVENT_ACCOUNT, .ca = ca->settings.name },
 	    "account registered at the CA");
-	return own_account_registered(
-	    ca->account, url, acme_session_terms_url(ca->session));
+	ca_history(ca, "account-registered", url);
+	return own_account_registered(ca->account, url,
+	    acme_session_contacts(ca->session), acme_session_terms_url(ca->session));
 }
 
 static void
@@ -296,7 +261,7 @@ session_reply_cb(const struct acme_reply *reply, void *arg)
 
 	ca->request = NULL;
 	acme_session_reply(ca->session, reply);
-	prepare(ca);
+	ca_prepare(ca);
 }
 
 static void
@@ -306,39 +271,38 @@ session_finished(struct ca *ca)
 	int r;
 
 	if (failure != NULL) {
-		fail(ca, failure);
+		ca_fail(ca, failure);
 		return;
 	}
 	r = keep_account_url(ca);
 	if (r < 0) {
-		fail_here(ca, "cannot store the account", r);
+		ca_fail_here(ca, "cannot store the account", r);
 		return;
 	}
-	tell(ca, NULL);
+	ca_ref(ca);
+	ca_release_held(ca);
+	if (!ca_chore_step(ca)) {
+		ca_tell(ca, ca->stopped);
+		ca_contact_step(ca);
+	}
+	ca_unref(ca);
 }
 
-/* The next thing that is missing until the CA can be used. */
-static void
-prepare(struct ca *ca)
+void
+ca_prepare(struct ca *ca)
 {
 	struct acme_request request;
 	int r = 0;
 
-	if (ca->request != NULL || !have_account(ca))
+	if (ca->request != NULL || !have_account(ca) || !have_session(ca))
 		return;
-	if (ca->session == NULL)
-		r = open_session(ca);
-	if (r < 0) {
-		fail_here(ca, "cannot open a session", r);
-		return;
-	}
 	switch (acme_session_next(ca->session, &request)) {
 	case ACME_SEND:
 		if (request.action == ACME_ACTION_DIRECTORY)
 			ca->directory_at = clock_now();
 		r = ca_send(ca, &request, session_reply_cb, ca, &ca->request);
 		if (r < 0)
-			fail_here(ca, "cannot send a request", r);
+			ca_fail_here(ca, "cannot send a request", r);
 		break;
 	case ACME_WAIT:
 		break;
@@ -349,33 +313,50 @@ prepare(struct ca *ca)
 }
 
 void
+ca_prepare_later(struct ca *ca, int64_t seconds)
+{
+	struct timeval delay = { .tv_sec = seconds };
+
+	event_add(ca->timer, &delay);
+}
+
+void
 ca_when_ready(struct ca *ca, ca_ready_cb *cb, void *arg)
 {
-	struct waiter *w = calloc(1, sizeof(*w));
-	int64_t age = clock_now() - ca->directory_at;
-
-	if (w == NULL) {
-		struct acme_result *failure =
-		    acme_result_new(ACME_RETRY, "account", "no memory");
-
-		cb(failure, arg);
-		acme_result_free(failure);
+	if (ca_add_waiter(ca, cb, arg) < 0)
+		return;
+	if (ca->stopped != NULL) {
+		ca_tell(ca, ca->stopped);
 		return;
 	}
-	w->cb = cb;
-	w->arg = arg;
-	TAILQ_INSERT_TAIL(&ca->waiters, w, entry);
-	/* a failure is no reason not to try again, from the start where nobody uses it:
-	 * key files may be others; an old directory may have changed */
-	if (ca->session != NULL && ca->request == NULL && ca->active == 0 &&
-	    acme_session_result(ca->session) != NULL)
-		ca->session = acme_session_free(ca->session);
-	else if (ca->session != NULL && ca->request == NULL &&
-	    (acme_session_result(ca->session) != NULL || age > DIRECTORY_SECONDS ||
-		age < 0))
-		acme_session_again(ca->session);
-	prepare(ca);
+	refresh(ca);
+	ca_prepare(ca);
 }
+
+void
+ca_look(struct ca *ca)
+{
+	if (!ca->settings.built_in && own_account_find(ca->account) &&
+	    (own_account_next(ca->account) != NULL ||
+		own_account_state(ca->account) == ACCOUNT_ENDING ||
+		own_account_contacts_differ(ca->account)))
+		ca_prepare_later(ca, 0);
+}
+
+void
+ca_enter(struct ca *ca)
+{
+	ca->users++;
+}
+
+void
+ca_leave(struct ca *ca)
+{
+	if (--ca->users == 0 && ca->chore != NULL)
+		ca_prepare_later(ca, 0);
+}
+
+/* ---- as it stands ---- */
 
 const char *
 ca_name(const struct ca *ca)
@@ -383,10 +364,22 @@ ca_name(const struct ca *ca)
 	return ca->settings.name;
 }
 
+const char *
+ca_directory(const struct ca *ca)
+{
+	return ca->settings.directory;
+}
+
 int64_t
 ca_account(const struct ca *ca)
 {
 	return own_account_id(ca->account);
+}
+
+bool
+ca_has_key_file(const struct ca *ca)
+{
+	return ca->settings.key_file != NULL;
 }
 
 const struct acme_key *

@@ -55,7 +55,8 @@ ca_settings_copy(struct ca_settings *ret, const struct ca_config *config)
 
 	*ret = (struct ca_settings){ .accept_terms = config->accept_terms,
 		.built_in = config->built_in,
-		.key_type = config->account_key };
+		.key_type = config->account_key,
+		.eab_alg = config->eab_alg };
 	ret->contacts = join(&config->contact);
 	if (ret->contacts == NULL)
 		return -ENOMEM;
@@ -73,7 +74,7 @@ ca_settings_same(const struct ca_settings *a, const struct ca_settings *b)
 	    a->key_type == b->key_type && same_text(a->key_file, b->key_file) &&
 	    same_text(a->trust_file, b->trust_file) && same_text(a->proxy, b->proxy) &&
 	    same_text(a->eab_kid, b->eab_kid) &&
-	    same_text(a->eab_key_file, b->eab_key_file);
+	    same_text(a->eab_key_file, b->eab_key_file) && a->eab_alg == b->eab_alg;
 }
 
 void

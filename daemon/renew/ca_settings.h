@@ -25,6 +25,7 @@ struct ca_settings {
 	char *proxy;
 	char *eab_kid;
 	char *eab_key_file;
+	enum acme_hmac eab_alg;
 };
 
 /* -ENOMEM; to be cleared also then. */

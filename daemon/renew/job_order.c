@@ -34,6 +34,17 @@ job_wants_order(const struct job *j)
 	return job_is_due(j);
 }
 
+/* At the first attempt; the others are no news. What is the matter with a whole CA has
+ * been said there, once. */
+static int
+next_ca_level(const struct job *j, const struct acme_result *failure)
+{
+	if (j->row->failures > 0 || strcmp(failure->stage, "account") == 0 ||
+	    strcmp(failure->stage, "directory") == 0)
+		return LOG_DEBUG;
+	return LOG_WARNING;
+}
+
 /* On an unreachable CA, a refusal or a limit the next CA is tried in the same attempt;
  * a failed validation of the names would fail there too. */
 static bool
@@ -45,8 +56,7 @@ try_next_ca(struct job *j, const struct acme_result *failure)
 	if (failure->status != 0 && failure->class == ACME_RETRY &&
 	    j->row->failures < 2)
 		return false;
-	/* at the first attempt; the others are no news */
-	log_line(j->row->failures == 0 ? LOG_WARNING : LOG_DEBUG,
+	log_line(next_ca_level(j, failure),
 	    &(struct log_fields){ .event = LOG_EVENT_OTHER_CA,
 		.certificate = j->row->name,
 		.ca = j->spec->cas.v[j->ca],
@@ -62,6 +72,16 @@ is_due(const struct job *j, enum acme_key_type type)
 {
 	return due_reason(j->row, j->spec, j->names, j->issued, j->issued_count, type,
 		   clock_now()) != RENEW_NONE;
+}
+
+/* What it was stopped for is solved: others may be waiting for that. */
+static void
+ca_gives(struct job *j, const char *name)
+{
+	struct ca *ca = renewals_ca(j->renewals, name);
+
+	if (ca != NULL && ca_was_stopped(ca))
+		renewals_revive(j->renewals);
 }
 
 static void
@@ -84,6 +104,7 @@ ordered_cb(const struct acme_result *failure, void *arg)
 			job_note_success(j);
 		j->row->last_success = clock_now();
 		j->unwritten = false;
+		ca_gives(j, ca);
 	} else if (strcmp(failure->stage, "store") == 0) {
 		j->tried =
 		    true; /* no failure of the CA's or the names': see stall_cb() */

@@ -41,6 +41,7 @@ struct order {
 	char **published; /* tokens */
 	size_t published_count;
 	bool changed; /* row differs from what is stored */
+	bool entered; /* the CA counts it among its users */
 };
 
 DEFINE_CLEANUP(struct order, order_free)
@@ -78,6 +79,8 @@ fail(struct order *o, const struct acme_result *failure)
 
 	if (failure == NULL)
 		failure = &no_memory;
+	if (ca_stopped(o->ca) != NULL && strcmp(failure->stage, "store") != 0)
+		failure = ca_stopped(o->ca); /* whatever came of it: that is why */
 	/* a name that can't be validated says nothing of the CA */
 	if (strcmp(failure->stage, "authorize") != 0)
 		ca_note(o->ca, failure);
@@ -641,6 +644,8 @@ account_ready_cb(const struct acme_result *failure, void *arg)
 	} else if (failure != NULL) {
 		fail(o, failure);
 	} else {
+		ca_enter(o->ca);
+		o->entered = true;
 		find_earlier(o);
 	}
 }
@@ -675,6 +680,8 @@ order_free(struct order *o)
 	store_forget(o->means->store, o);
 	ca_forget(o->ca, o);
 	ca_cancel(o->request);
+	if (o->entered)
+		ca_leave(o->ca);
 	withdraw_all(o);
 	keyjob_forget(o->keyjob);
 	if (o->timer != NULL)

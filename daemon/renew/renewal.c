@@ -136,6 +136,7 @@ renewals_free(struct renewals *r)
 		TAILQ_REMOVE(&r->jobs, j, entry);
 		job_free(j);
 	}
+	accounts_drop(r);
 	free_cas(r->cas, r->ca_count);
 	said_free(r->said);
 	free(r);
@@ -259,13 +260,17 @@ renewals_ca(const struct renewals *r, const char *name)
 	return NULL;
 }
 
-/* The CA as it is, with its account and connections, unless its section has changed. */
+/* The CA as it is, with its account and connections, unless it is another one now. */
 static int
-keep_or_make(const struct renewals *r, const struct ca_config *config, struct ca **ret)
+keep_or_make(struct renewals *r, const struct ca_config *config, struct ca **ret)
 {
 	struct ca *ca = renewals_ca(r, config->name);
 
-	if (ca == NULL || !ca_same(ca, config))
+	if (ca != NULL) {
+		ca_go_on(ca);
+		r->revive = ca_was_stopped(ca) || r->revive;
+	}
+	if (ca == NULL || !ca_take(ca, config))
 		return ca_new(&r->means, config, ret);
 	*ret = ca_ref(ca);
 	return 0;
@@ -299,7 +304,18 @@ renewals_configure(
 	r->bundles = bundles;
 	revoker_poke(r->revoker);
 	deactivator_poke(r->deactivator);
+	for (size_t i = 0; i < count; i++)
+		ca_look(cas[i]);
 	return 0;
+}
+
+bool
+renewals_wants_repair(struct renewals *r)
+{
+	bool wanted = r->revive;
+
+	r->revive = false;
+	return wanted;
 }
 
 /* ---- start ---- */
@@ -389,6 +405,36 @@ revive(struct job *j)
 		return true;
 	}
 	return c->next_at == 0 && !c->parked;
+}
+
+static int
+parked_cb(const struct certificate *c, void *arg)
+{
+	return c->parked && !c->paused && due_error_is(c, "stage", "account")
+	    ? collect_cb(c, arg)
+	    : 0;
+}
+
+void
+renewals_revive(struct renewals *r)
+{
+	struct repair parked = { .renewals = r };
+	int64_t now = clock_now();
+	int e;
+
+	e = certificate_walk(r->means.store, NULL, 0, parked_cb, &parked);
+	for (size_t i = 0; i < parked.count && e == 0; i++) {
+		_cleanup_(certificate_freep) struct certificate *c = NULL;
+
+		if (renewals_job(r, parked.ids[i]) != NULL ||
+		    certificate_get_id(r->means.store, parked.ids[i], &c) < 0)
+			continue;
+		c->parked = false;
+		c->next_at = now;
+		e = certificate_save(r->means.store, c);
+	}
+	free(parked.ids);
+	schedule_poke(r->means.schedule);
 }
 
 /* Files, and whether the configuration asks for something else than there is:
