@@ -307,6 +307,8 @@ swap(struct daemon *d, struct config *fresh, struct reload *ret)
 	config_free(d->config);
 	d->bundles = bundles;
 	d->config = fresh;
+	if (renewals_wants_repair(d->renewals))
+		same = false;
 	if (!same)
 		(void)repair(d);
 	else

@@ -351,6 +351,13 @@ enum acme_next {
 /* Lives for as long as a program has to do with the CA, and pools its nonces. */
 struct acme_session;
 
+/* How an external account binding is signed (RFC 7518 section 3.2). */
+enum acme_hmac {
+	ACME_HS256 = 0,
+	ACME_HS384 = 1,
+	ACME_HS512 = 2,
+};
+
 /* Who orders (RFC 8555 section 7.1.2). An account that isn't known to the CA is made;
  * one that is, is found by its key (section 7.3.1). */
 struct acme_account {
@@ -360,6 +367,7 @@ struct acme_account {
 	const char *eab_kid;  /* external account binding (RFC 8555 7.3.4), or NULL */
 	const void *eab_key;  /* the HMAC key, decoded */
 	size_t eab_key_len;
+	enum acme_hmac eab_alg;
 	bool none; /* there is no account, nor will there be: the session knows the
 		      directory, and serves for requests that are unsigned or have a key
 		      of their own. Its key may be NULL, all of the above is unused. */
@@ -371,6 +379,13 @@ int acme_session_new(const char *directory_url, const struct acme_key *key,
     const struct acme_account *account, struct acme_session **ret);
 /* After all its exchanges. */
 struct acme_session *acme_session_free(struct acme_session *s);
+
+/* From now on the account is this one, with this key (NULL: the same as before): after
+ * another key was given to it, or where the CA has forgotten it (url NULL: it is
+ * registered again). What is under way is signed so the next time. Everything is
+ * copied; -ENOMEM: nothing has changed. */
+int acme_session_set_account(struct acme_session *s, const struct acme_key *key,
+    const struct acme_account *account);
 
 /* What the session needs before others can use it: the directory, then the account.
  * ACME_SEND with a request to be made through an exchange, whose last reply goes to
@@ -389,11 +404,48 @@ const char *acme_session_account_url(const struct acme_session *s);
 /* The CA's terms of service as its directory has them (RFC 8555 section 7.1.1), or
  * NULL: none, or no directory yet. For people: it needn't be https://. */
 const char *acme_session_terms_url(const struct acme_session *s);
+/* The contacts that the CA has, as far as its answer to the registration told,
+ * separated by blanks; NULL: it did not, or there was none. */
+const char *acme_session_contacts(const struct acme_session *s);
 /* What dns-persist-01 needs of the directory, or NULL: see
  * acme_dns_persist01_account(). */
 const char *acme_session_account_hash_prefix(const struct acme_session *s);
 /* Does the directory advertise this profile (draft-ietf-acme-profiles)? */
 bool acme_session_has_profile(const struct acme_session *s, const char *profile);
+
+/* ---- Account: what is told to the CA of it beside orders ------------------------- */
+
+/* Payloads. To be freed; -ENOMEM, or as said.
+ *
+ * For ACME_ACTION_UPDATE_ACCOUNT: the contacts, separated by blanks (NULL or "": none
+ * any more; RFC 8555 section 7.3.2), or the end of the account (7.3.6). An update
+ * without a payload (NULL) reads the account. */
+int acme_account_contacts(const char *contacts, char **ret_payload);
+int acme_account_deactivate(char **ret_payload);
+/* For ACME_ACTION_ACCOUNT: is there one of this key? The request's own key signs. An
+ * account that isn't there is answered with accountDoesNotExist (7.3.1). */
+int acme_account_lookup(char **ret_payload);
+/* For ACME_ACTION_KEY_CHANGE (7.3.5): new_key instead of the session's; the account
+ * must be registered. -EOPNOTSUPP: the directory, which must be known, has no
+ * keyChange. */
+int acme_key_change(
+    const struct acme_session *s, const struct acme_key *new_key, char **ret_payload);
+
+enum acme_account_status {
+	ACME_ACCOUNT_UNKNOWN = 0, /* it didn't say, or something else */
+	ACME_ACCOUNT_VALID = 1,
+	ACME_ACCOUNT_DEACTIVATED = 2, /* by its owner */
+	ACME_ACCOUNT_REVOKED = 3,     /* by the CA */
+};
+
+/* What an answer of 200 or 201 says of an account (7.1.2). */
+struct acme_account_info {
+	enum acme_account_status status;
+	char *contacts; /* separated by blanks; NULL: it didn't say */
+};
+/* -EBADMSG: no account can be read from it. To be cleared also then. */
+int acme_account_read(const struct acme_reply *reply, struct acme_account_info *ret);
+void acme_account_info_clear(struct acme_account_info *info);
 
 /* ---- Renewal information (ARI, RFC 9773) ----------------------------------------- */
 
@@ -438,6 +490,9 @@ void acme_exchange_reply(struct acme_exchange *x, const struct acme_reply *reply
 /* The answer to the request, NULL before ACME_FINISHED. It is, or points into, the
  * reply given last, and is as long-lived. */
 const struct acme_reply *acme_exchange_answer(const struct acme_exchange *x);
+/* The same request once more, after ACME_FINISHED: signed anew, as the session's
+ * account is now. */
+void acme_exchange_again(struct acme_exchange *x);
 /* How often the CA has answered badNonce. */
 unsigned acme_exchange_bad_nonces(const struct acme_exchange *x);
 /* At any time: a request that was broken off may be begun anew. */

@@ -22,6 +22,7 @@ struct acme_exchange {
 	struct acme_session *session; /* lent */
 	enum acme_action action;
 	char *url;
+	bool url_of_session; /* that of the action, which may change */
 	char *payload;
 	struct acme_key *key; /* NULL: the account's */
 	char *nonce;          /* for the next signature */
@@ -77,6 +78,7 @@ acme_exchange_new(struct acme_session *s, const struct acme_request *request,
 		return -ENOMEM;
 	x->session = s;
 	x->action = request->action;
+	x->url_of_session = request->url == NULL;
 	x->url = strdup(url);
 	if (x->url == NULL)
 		return -ENOMEM;
@@ -124,6 +126,8 @@ sign(struct acme_exchange *x)
 
 	free(x->body);
 	x->body = NULL;
+	if (kid == NULL && x->action != ACME_ACTION_ACCOUNT && x->key == NULL)
+		return -EINVAL; /* the account is being registered again */
 	return jws_sign(key, kid, x->nonce, x->url, x->payload, &x->body);
 }
 
@@ -218,6 +222,23 @@ acme_exchange_reply(struct acme_exchange *x, const struct acme_reply *reply)
 	session_keep_nonce(x->session, reply->replay_nonce);
 	x->answer = reply;
 	x->finished = true;
+}
+
+void
+acme_exchange_again(struct acme_exchange *x)
+{
+	const char *url = session_url(x->session, x->action);
+	char *copy = x->url_of_session && url != NULL ? strdup(url) : NULL;
+
+	if (copy != NULL) {
+		free(x->url);
+		x->url = copy;
+	}
+	free(x->nonce);
+	x->nonce = NULL;
+	x->answer = NULL;
+	x->finished = false;
+	x->nonce_asks = 0;
 }
 
 const struct acme_reply *

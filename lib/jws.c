@@ -117,41 +117,55 @@ jws_sign(const struct acme_key *key, const char *kid, const char *nonce,
 	return flatten(&parts, signature, len, ret);
 }
 
+/* RFC 7518 section 3.2 */
+static const struct hmac {
+	const char *alg;
+	const char *digest;
+	size_t size;
+} hmacs[] = {
+	[ACME_HS256] = { "HS256", "SHA256", 32 },
+	[ACME_HS384] = { "HS384", "SHA384", 48 },
+	[ACME_HS512] = { "HS512", "SHA512", 64 },
+};
+
 static int
-sign_hs256(const void *key, size_t key_len, const char *input, size_t len,
-    unsigned char signature[32])
+sign_hmac(const struct hmac *hmac, const void *key, size_t key_len, const char *input,
+    size_t len, unsigned char signature[64])
 {
-	bool ok = EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, key, key_len,
-		      (const unsigned char *)input, len, signature, 32, NULL) != NULL;
+	bool ok =
+	    EVP_Q_mac(NULL, "HMAC", NULL, hmac->digest, NULL, key, key_len,
+		(const unsigned char *)input, len, signature, hmac->size, NULL) != NULL;
 
 	ERR_clear_error();
 	return ok ? 0 : -EIO;
 }
 
 int
-jws_bind(const struct acme_key *key, const char *eab_kid, const void *hmac_key,
-    size_t hmac_key_len, const char *url, char **ret)
+jws_bind(const struct acme_key *key, const char *eab_kid, enum acme_hmac alg,
+    const void *hmac_key, size_t hmac_key_len, const char *url, char **ret)
 {
 	_cleanup_(parts_free) struct parts parts = { 0 };
 	_cleanup_free_ char *input = NULL;
 	_cleanup_free_ char *jwk = NULL;
-	unsigned char signature[32];
+	unsigned char signature[64];
 	size_t len;
 	int r;
 
-	if (eab_kid == NULL || hmac_key_len == 0)
+	if (eab_kid == NULL || hmac_key_len == 0 || (size_t)alg >= ELEMENTS(hmacs))
 		return -EINVAL;
 	r = key_jwk(key, &jwk);
 	/* RFC 8555 section 7.3.4: kid and url, no nonce */
 	if (r == 0)
-		r = encode_header("HS256", eab_kid, NULL, NULL, url, &parts.header);
+		r = encode_header(
+		    hmacs[alg].alg, eab_kid, NULL, NULL, url, &parts.header);
 	if (r == 0)
 		r = base64url_encode(jwk, strlen(jwk), &parts.payload);
 	if (r == 0)
 		r = join(&parts, &input, &len);
 	if (r == 0)
-		r = sign_hs256(hmac_key, hmac_key_len, input, len, signature);
+		r = sign_hmac(
+		    &hmacs[alg], hmac_key, hmac_key_len, input, len, signature);
 	if (r < 0)
 		return r;
-	return flatten(&parts, signature, sizeof(signature), ret);
+	return flatten(&parts, signature, hmacs[alg].size, ret);
 }

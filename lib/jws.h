@@ -14,9 +14,10 @@
 int jws_sign(const struct acme_key *key, const char *kid, const char *nonce,
     const char *url, const char *payload, char **ret);
 
-/* External account binding (RFC 8555 section 7.3.4): key's public JWK, signed by HS256.
+/* External account binding (RFC 8555 section 7.3.4): key's public JWK, signed by an
+ * HMAC.
  */
-int jws_bind(const struct acme_key *key, const char *eab_kid, const void *hmac_key,
-    size_t hmac_key_len, const char *url, char **ret);
+int jws_bind(const struct acme_key *key, const char *eab_kid, enum acme_hmac alg,
+    const void *hmac_key, size_t hmac_key_len, const char *url, char **ret);
 
 #endif

@@ -7,6 +7,7 @@
 #include "session.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "buffer.h"
@@ -28,6 +29,8 @@ struct acme_session {
 	char *eab_kid;
 	unsigned char *eab_key;
 	size_t eab_key_len;
+	enum acme_hmac eab_alg;
+	char *ca_contacts; /* as the CA has told them */
 
 	struct wire_directory *directory; /* NULL until fetched */
 	bool stale;                       /* to be fetched anew; good until then */
@@ -48,15 +51,30 @@ copy(const char *from, char **to)
 	return *to != NULL ? 0 : -ENOMEM;
 }
 
+/* What acme_session_set_account() replaces. */
+static void
+clear_account(struct acme_session *s)
+{
+	acme_key_free(s->key);
+	free(s->account_url);
+	free(s->contacts);
+	free(s->eab_kid);
+	acme_wipe_free(s->eab_key, s->eab_key_len);
+	free(s->ca_contacts);
+}
+
 static int
-copy_account(struct acme_session *s, const struct acme_account *account)
+copy_account(struct acme_session *s, const struct acme_key *key,
+    const struct acme_account *account)
 {
 	int r;
 
+	s->key = acme_key_ref(key);
 	s->no_account = account->none;
 	if (s->no_account)
 		return 0;
 	s->accept_terms = account->accept_terms;
+	s->eab_alg = account->eab_alg;
 	r = copy(account->url, &s->account_url);
 	if (r == 0)
 		r = copy(account->contacts, &s->contacts);
@@ -73,6 +91,32 @@ copy_account(struct acme_session *s, const struct acme_account *account)
 }
 
 int
+acme_session_set_account(struct acme_session *s, const struct acme_key *key,
+    const struct acme_account *account)
+{
+	struct acme_session fresh = { 0 };
+	int r;
+
+	r = copy_account(&fresh, key != NULL ? key : s->key, account);
+	if (r < 0) {
+		clear_account(&fresh);
+		return r;
+	}
+	clear_account(s);
+	s->key = fresh.key;
+	s->no_account = fresh.no_account;
+	s->account_url = fresh.account_url;
+	s->contacts = fresh.contacts;
+	s->accept_terms = fresh.accept_terms;
+	s->eab_kid = fresh.eab_kid;
+	s->eab_key = fresh.eab_key;
+	s->eab_key_len = fresh.eab_key_len;
+	s->eab_alg = fresh.eab_alg;
+	s->ca_contacts = NULL;
+	return 0;
+}
+
+int
 acme_session_new(const char *directory_url, const struct acme_key *key,
     const struct acme_account *account, struct acme_session **ret)
 {
@@ -84,10 +128,9 @@ acme_session_new(const char *directory_url, const struct acme_key *key,
 	s = calloc(1, sizeof(*s));
 	if (s == NULL)
 		return -ENOMEM;
-	s->key = acme_key_ref(key);
 	r = copy(directory_url, &s->directory_url);
 	if (r == 0)
-		r = copy_account(s, account);
+		r = copy_account(s, key, account);
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(s);
@@ -102,11 +145,7 @@ acme_session_free(struct acme_session *s)
 	for (size_t i = 0; i < s->nonce_count; i++)
 		free(s->nonces[i]);
 	free(s->directory_url);
-	acme_key_free(s->key);
-	free(s->account_url);
-	free(s->contacts);
-	free(s->eab_kid);
-	acme_wipe_free(s->eab_key, s->eab_key_len);
+	clear_account(s);
 	wire_directory_free(s->directory);
 	free(s->payload);
 	acme_result_free(s->result);
@@ -150,7 +189,7 @@ write_account(struct acme_session *s)
 	free(s->payload);
 	s->payload = NULL;
 	if (s->eab_kid != NULL)
-		r = jws_bind(s->key, s->eab_kid, s->eab_key, s->eab_key_len,
+		r = jws_bind(s->key, s->eab_kid, s->eab_alg, s->eab_key, s->eab_key_len,
 		    s->directory->new_account, &eab);
 	if (r == 0)
 		r = wire_account_write(s->contacts, s->accept_terms, eab, &s->payload);
@@ -242,12 +281,51 @@ account_is_near(const struct acme_session *s, const char *url)
 	return origins != NULL && session_is_near(origins, url);
 }
 
-/* RFC 8555 section 7.3: 201 for a new account, 200 for one that has this key. */
+/* A refusal that is about the binding, in words for whoever has configured it. */
+static struct acme_result *
+account_refused(const struct acme_session *s, const struct acme_reply *reply)
+{
+	struct acme_result *result = wire_problem_read(reply, "account");
+	char *detail = NULL;
+
+	if (result == NULL || s->eab_kid == NULL ||
+	    !(acme_result_is(result, "unauthorized") ||
+		acme_result_is(result, "malformed") ||
+		acme_result_is(result, "externalAccountRequired")))
+		return result;
+	if (asprintf(&detail,
+		"the CA refuses to register the account with eab_kid \"%s\": %s",
+		s->eab_kid, result->detail) >= 0) {
+		free(result->detail);
+		result->detail = detail;
+	}
+	result->class = ACME_GIVE_UP;
+	return result;
+}
+
+/* 200 may be for an account that can't be used any more. */
+static bool
+is_usable(struct acme_session *s, const struct acme_account_info *info)
+{
+	if (info->status != ACME_ACCOUNT_DEACTIVATED &&
+	    info->status != ACME_ACCOUNT_REVOKED)
+		return true;
+	fail(s,
+	    acme_result_new(ACME_GIVE_UP, "account", "the account of this key is %s",
+		info->status == ACME_ACCOUNT_REVOKED ? "revoked by the CA"
+						     : "deactivated"));
+	return false;
+}
+
+/* RFC 8555 section 7.3: 201 for a new account, 200 for one that has this key, which
+ * keeps its contacts. */
 static void
 got_account(struct acme_session *s, const struct acme_reply *reply)
 {
+	struct acme_account_info info;
+
 	if (reply->status != 201 && reply->status != 200) {
-		fail(s, wire_problem_read(reply, "account"));
+		fail(s, account_refused(s, reply));
 		return;
 	}
 	if (reply->location == NULL || !wire_url_ok(reply->location)) {
@@ -264,8 +342,16 @@ got_account(struct acme_session *s, const struct acme_reply *reply)
 			reply->location));
 		return;
 	}
-	if (copy(reply->location, &s->account_url) < 0)
-		fail(s, acme_result_new(ACME_RETRY, "account", "no memory"));
+	(void)acme_account_read(reply, &info);
+	if (is_usable(s, &info)) {
+		free(s->ca_contacts);
+		s->ca_contacts = reply->status == 200
+		    ? steal_ptr(info.contacts)
+		    : strdup(s->contacts != NULL ? s->contacts : "");
+		if (copy(reply->location, &s->account_url) < 0)
+			fail(s, acme_result_new(ACME_RETRY, "account", "no memory"));
+	}
+	acme_account_info_clear(&info);
 }
 
 void
@@ -313,6 +399,12 @@ const char *
 acme_session_account_hash_prefix(const struct acme_session *s)
 {
 	return s->directory != NULL ? s->directory->account_hash_prefix : NULL;
+}
+
+const char *
+acme_session_contacts(const struct acme_session *s)
+{
+	return s->ca_contacts;
 }
 
 bool
@@ -391,4 +483,26 @@ session_keep_nonce(struct acme_session *s, const char *nonce)
 		s->nonce_count--;
 	}
 	s->nonces[s->nonce_count++] = kept;
+}
+
+int
+acme_key_change(
+    const struct acme_session *s, const struct acme_key *new_key, char **ret_payload)
+{
+	const char *url = session_url(s, ACME_ACTION_KEY_CHANGE);
+	_cleanup_free_ char *payload = NULL;
+	_cleanup_free_ char *old = NULL;
+	int r;
+
+	if (url == NULL)
+		return -EOPNOTSUPP;
+	if (s->account_url == NULL)
+		return -EINVAL;
+	r = key_jwk(s->key, &old);
+	if (r == 0)
+		r = wire_key_change_write(s->account_url, old, &payload);
+	/* RFC 8555 section 7.3.5: the same url as outside, jwk, no nonce */
+	if (r == 0)
+		r = jws_sign(new_key, NULL, NULL, url, payload, ret_payload);
+	return r;
 }

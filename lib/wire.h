@@ -51,6 +51,8 @@ struct wire_directory *wire_directory_free(struct wire_directory *d);
 /* contacts: URLs separated by blanks, or NULL. eab: JWS text or NULL. */
 int wire_account_write(
     const char *contacts, bool accept_terms, const char *eab, char **ret);
+/* What is inside a keyChange (section 7.3.5). old_jwk: JSON. */
+int wire_key_change_write(const char *account_url, const char *old_jwk, char **ret);
 
 /* ---- order (section 7.1.3) ---- */
 

@@ -281,29 +281,49 @@ parse_cas(const struct config *c, const struct section *s,
 	return words_split(ret, only->name, " ");
 }
 
-const struct ca_config *
-parse_terms_missing(const struct config *c, const struct words *cas, size_t *i)
-{
-	while (*i < cas->n) {
-		const struct ca_config *ca = config_ca(c, cas->v[(*i)++]);
+static const char *const needs[PARSE_NEEDS] = {
+	"accept_terms = yes: renewd never agrees to a CA's terms by itself",
+	"eab_kid and eab_hmac_key_file: this CA registers no account without an external "
+	"account binding",
+};
 
-		if (ca != NULL && !ca->accept_terms)
-			return ca;
+static bool
+lacks(const struct ca_config *ca, size_t need)
+{
+	return need == 0 ? !ca->accept_terms : ca->needs_eab;
+}
+
+const struct ca_config *
+parse_ca_lacks(const struct config *c, const struct words *cas, size_t *i,
+    size_t *ret_need, const char **ret_what)
+{
+	while (*i < cas->n * PARSE_NEEDS) {
+		const struct ca_config *ca = config_ca(c, cas->v[*i / PARSE_NEEDS]);
+		size_t need = (*i)++ % PARSE_NEEDS;
+
+		if (ca == NULL || !lacks(ca, need))
+			continue;
+		*ret_need = need;
+		*ret_what = needs[need];
+		return ca;
 	}
 	return NULL;
 }
 
 static int
-check_terms(const struct config *c, const struct section *s,
+check_cas(const struct config *c, const struct section *s,
     const struct section *defaults, struct config_errors *errors)
 {
 	_cleanup_(words_clear) struct words cas = { 0 };
 	const struct ca_config *ca;
+	const char *what;
+	size_t need;
 	size_t i = 0;
 	int r = parse_cas(c, s, defaults, &cas);
 
-	while (r != -ENOMEM && (ca = parse_terms_missing(c, &cas, &i)) != NULL) {
-		config_errors_add(errors, NULL, 0, "ca", TERMS_MISSING, ca->name);
+	while (
+	    r != -ENOMEM && (ca = parse_ca_lacks(c, &cas, &i, &need, &what)) != NULL) {
+		config_errors_add(errors, NULL, 0, "ca", CA_LACKS, ca->name, what);
 		r = -EBADMSG;
 	}
 	return r;
@@ -317,16 +337,16 @@ parse_text(const struct config *c, const char *name, char *text, char *defaults_
 	_cleanup_(certificate_spec_freep) struct certificate_spec *spec = NULL;
 	struct section s, defaults;
 	size_t before = errors->n;
-	int r, terms;
+	int r, lacks;
 
 	section_begin(&defaults, &schema_sections[SECTION_DEFAULTS], "", NULL, 0);
 	section_read(&defaults, defaults_text, NULL, errors);
 	section_begin(&s, &schema_sections[SECTION_CERTIFICATE], name, NULL, 0);
 	section_read(&s, text, NULL, errors);
 	r = parse_certificate(c, &s, &defaults, &spec, errors);
-	terms = check_terms(c, &s, &defaults, errors);
+	lacks = check_cas(c, &s, &defaults, errors);
 	if (r == 0)
-		r = terms;
+		r = lacks;
 	if (r == 0 && errors->n > before)
 		r = -EBADMSG;
 	if (r == 0)

@@ -87,26 +87,55 @@ is_doubled(const struct config *c, const struct ca_config *ca)
 
 /* Once for each CA, where it is written, or where it is used without being written. */
 static int
-check_terms(struct load *l, const struct certificate_text *text,
-    const struct section *s, const struct section *defaults, bool *said)
+check_cas(struct load *l, const struct certificate_text *text, const struct section *s,
+    const struct section *defaults, bool *said)
 {
 	_cleanup_(words_clear) struct words cas = { 0 };
 	const struct ca_config *ca;
+	const char *what;
+	size_t need;
 	size_t i = 0;
 	int r = parse_cas(l->c, s, defaults, &cas);
 
-	while (r == 0 && (ca = parse_terms_missing(l->c, &cas, &i)) != NULL) {
+	while (r == 0 && (ca = parse_ca_lacks(l->c, &cas, &i, &need, &what)) != NULL) {
+		size_t index = (size_t)(ca - l->c->cas) * PARSE_NEEDS + need;
 		const struct origin *o;
 
-		if (said[ca - l->c->cas] || is_doubled(l->c, ca))
+		if (said[index] || is_doubled(l->c, ca))
 			continue;
-		said[ca - l->c->cas] = true;
+		said[index] = true;
 		l->failed = true;
 		o = ca->built_in ? NULL : find_origin(l, SECTION_CA, ca->name);
 		config_errors_add(l->errors, o != NULL ? o->file : text->file,
-		    o != NULL ? o->line : text->line, "ca", TERMS_MISSING, ca->name);
+		    o != NULL ? o->line : text->line, "ca", CA_LACKS, ca->name, what);
 	}
 	return r;
+}
+
+/* No key is shared between CAs: who has the one account's is not to have the other's.
+ */
+static void
+check_account_keys(struct load *l)
+{
+	const struct config *c = l->c;
+
+	for (size_t i = 0; i < c->ca_count; i++)
+		for (size_t k = 0; k < i && c->cas[i].account_key_file != NULL; k++) {
+			const char *file = c->cas[k].account_key_file;
+			const struct origin *o;
+
+			if (file == NULL ||
+			    strcmp(file, c->cas[i].account_key_file) != 0 ||
+			    strcasecmp(c->cas[i].name, c->cas[k].name) == 0)
+				continue;
+			o = find_origin(l, SECTION_CA, c->cas[i].name);
+			l->failed = true;
+			config_errors_add(l->errors, o != NULL ? o->file : NULL,
+			    o != NULL ? o->line : 0, "account_key",
+			    "[ca %s] has the account_key of [ca %s]: each CA needs a "
+			    "key of its own",
+			    c->cas[i].name, c->cas[k].name);
+		}
 }
 
 /* Reads it once more, now that all it may refer to is known. */
@@ -128,7 +157,7 @@ check_certificate(struct load *l, const struct certificate_text *text,
 	r = parse_certificate(l->c, &s, defaults, &spec, l->errors);
 	if (r == -EBADMSG)
 		l->failed = true;
-	return r == -ENOMEM ? r : check_terms(l, text, &s, defaults, said);
+	return r == -ENOMEM ? r : check_cas(l, text, &s, defaults, said);
 }
 
 static int
@@ -152,7 +181,7 @@ check_certificates(struct load *l)
 {
 	_cleanup_free_ char *text =
 	    strdup(l->c->defaults != NULL ? l->c->defaults : "");
-	_cleanup_free_ bool *said = calloc(l->c->ca_count, sizeof(*said));
+	_cleanup_free_ bool *said = calloc(l->c->ca_count, PARSE_NEEDS * sizeof(*said));
 	struct section defaults;
 	size_t line = 0;
 	int r;
@@ -171,5 +200,6 @@ load_check(struct load *l)
 {
 	int r = check_duplicates(l);
 
+	check_account_keys(l);
 	return r == 0 ? check_certificates(l) : r;
 }

@@ -44,7 +44,9 @@ struct ca_config {
 	char *proxy;
 	char *eab_kid;
 	char *eab_hmac_key_file;
-	bool built_in; /* and not written in the file */
+	enum acme_hmac eab_alg;
+	bool needs_eab; /* the CA is known to want an eab_kid, and none is written */
+	bool built_in;  /* and not written in the file */
 };
 
 enum target_type {

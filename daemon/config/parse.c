@@ -15,13 +15,14 @@
 static const struct built_in {
 	const char *name;
 	const char *directory;
+	bool needs_eab; /* it registers nobody without an external account binding */
 } built_ins[] = {
-	{ "letsencrypt", "https://acme-v02.api.letsencrypt.org/directory" },
+	{ "letsencrypt", "https://acme-v02.api.letsencrypt.org/directory", false },
 	{ "letsencrypt-staging",
-	    "https://acme-staging-v02.api.letsencrypt.org/directory" },
-	{ "zerossl", "https://acme.zerossl.com/v2/DV90" },
-	{ "google", "https://dv.acme-v02.api.pki.goog/directory" },
-	{ "actalis", "https://acme-api.actalis.com/acme/directory" },
+	    "https://acme-staging-v02.api.letsencrypt.org/directory", false },
+	{ "zerossl", "https://acme.zerossl.com/v2/DV90", true },
+	{ "google", "https://dv.acme-v02.api.pki.goog/directory", true },
+	{ "actalis", "https://acme-api.actalis.com/acme/directory", true },
 };
 
 struct parse
@@ -124,8 +125,9 @@ set_directory(struct parse *p, const struct section *s, struct ca_config *ca)
 }
 
 static void
-check_binding(struct parse *p, const struct section *s)
+check_binding(struct parse *p, const struct section *s, struct ca_config *ca)
 {
+	const struct built_in *known = find_built_in(s->name);
 	bool kid = section_gives(s, "eab_kid");
 	bool key = section_gives(s, "eab_hmac_key_file");
 
@@ -135,6 +137,8 @@ check_binding(struct parse *p, const struct section *s)
 	if (key && !kid)
 		complain(p, s, "eab_hmac_key_file",
 		    "has \"eab_hmac_key_file\" without \"eab_kid\"");
+	ca->needs_eab = known != NULL && known->needs_eab && !kid && !key &&
+	    ca->directory != NULL && strcmp(ca->directory, known->directory) == 0;
 }
 
 int
@@ -153,7 +157,7 @@ parse_ca(const struct config *c, const struct section *s, struct ca_config *ret,
 		r = set_directory(&p, s, ret);
 	if (r < 0)
 		return r;
-	check_binding(&p, s);
+	check_binding(&p, s, ret);
 	return p.failed ? -EBADMSG : 0;
 }
 

@@ -36,11 +36,12 @@ int parse_certificate(const struct config *c, const struct section *s,
  * what is missing in their sections is said along with that. */
 int parse_cas(const struct config *c, const struct section *s,
     const struct section *defaults, struct words *ret);
-/* The first of these CAs from the i-th on whose terms aren't accepted, or NULL. */
-const struct ca_config *parse_terms_missing(
-    const struct config *c, const struct words *cas, size_t *i);
-#define TERMS_MISSING \
-  "[ca %s] needs accept_terms = yes: renewd never agrees to a CA's terms by itself"
+/* What these CAs lack. Beginning with *i = 0, each call gives the next one, or NULL;
+ * which of the CA's needs it is, and what to say of it. */
+#define PARSE_NEEDS 2
+const struct ca_config *parse_ca_lacks(const struct config *c, const struct words *cas,
+    size_t *i, size_t *ret_need, const char **ret_what);
+#define CA_LACKS "[ca %s] needs %s"
 
 /* Adds the well-known CAs that are not written, and sorts what is looked up by name. */
 int parse_built_in(struct config *c);

@@ -72,6 +72,8 @@ static const struct schema_key ca_keys[] = {
 	  .help = "external account binding: the key's name" },
 	{ "eab_hmac_key_file", &value_secret, CA(eab_hmac_key_file),
 	  .help = "external account binding: file of the key, or credential:NAME" },
+	{ "eab_alg", &value_hmac, CA(eab_alg), "HS256",
+	  .help = "external account binding: how it is signed, HS256, HS384 or HS512" },
 };
 
 static const struct schema_key certificate_keys[] = {

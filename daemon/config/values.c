@@ -261,6 +261,13 @@ static const struct choice redirect_choices[] = {
 	{ NULL, 0 },
 };
 
+static const struct choice hmac_choices[] = {
+	{ "HS256", ACME_HS256 },
+	{ "HS384", ACME_HS384 },
+	{ "HS512", ACME_HS512 },
+	{ NULL, 0 },
+};
+
 static const struct choice target_choices[] = {
 	{ "haproxy", TARGET_HAPROXY },
 	{ "nginx", TARGET_NGINX },
@@ -475,6 +482,8 @@ const struct value_type value_log_level = { INI_TEXT, read_choice, print_choice,
 	log_level_choices };
 const struct value_type value_redirect = { INI_TEXT, read_choice, print_choice, NULL,
 	redirect_choices };
+const struct value_type value_hmac = { INI_TEXT, read_choice, print_choice, NULL,
+	hmac_choices };
 const struct value_type value_target_type = { INI_TEXT, read_choice, print_choice, NULL,
 	target_choices };
 const struct value_type value_command = { INI_COMMAND, read_command, value_print_words,

@@ -25,6 +25,10 @@ static const struct route routes[] = {
 	    "what happened, an event a line; follow=1: and what happens" },
 	{ EVHTTP_REQ_GET, "/v1/accounts", ROUTE_LOOK, accounts_list,
 	    "the accounts at the CAs" },
+	{ EVHTTP_REQ_POST, "/v1/accounts/ID/rollover", ROUTE_CHANGE, accounts_rollover,
+	    "give the account another key" },
+	{ EVHTTP_REQ_POST, "/v1/accounts/ID/deactivate", ROUTE_CHANGE,
+	    accounts_deactivate, "end the account at its CA, for good" },
 	{ EVHTTP_REQ_GET, "/v1/certificates", ROUTE_LOOK, certificates_list,
 	    "all certificates, by name" },
 	{ EVHTTP_REQ_GET, "/v1/certificates/NAME", ROUTE_LOOK, certificates_show,
@@ -126,7 +130,12 @@ matches(const char *pattern, const char *path, struct segment *ret_name)
 		size_t want = strcspn(pattern, "/");
 		size_t have = strcspn(path, "/");
 
-		if (want == 4 && memcmp(pattern, "NAME", 4) == 0 && have > 0)
+		/* CA/THUMBPRINT is an ID, too; another segment follows */
+		if (want == 2 && memcmp(pattern, "ID", 2) == 0 && path[have] == '/' &&
+		    strchr(path + have + 1, '/') != NULL)
+			have += 1 + strcspn(path + have + 1, "/");
+		if ((want == 4 && memcmp(pattern, "NAME", 4) == 0 && have > 0) ||
+		    (want == 2 && memcmp(pattern, "ID", 2) == 0 && have > 0))
 			name = (struct segment){ path, have };
 		else if (want != have || memcmp(pattern, path, want) != 0)
 			return false;

@@ -20,7 +20,8 @@ enum route_privilege {
 
 struct route {
 	enum evhttp_cmd_type method;
-	const char *pattern; /* a segment NAME stands for any one name */
+	/* A segment NAME stands for any one name, ID for that of an account. */
+	const char *pattern;
 	enum route_privilege privilege;
 	void (*handler)(struct call *call);
 	const char *help;
@@ -43,6 +44,8 @@ void reload_run(struct call *call);
 void events_list(struct call *call);
 void events_history(struct call *call);
 void accounts_list(struct call *call);
+void accounts_rollover(struct call *call);
+void accounts_deactivate(struct call *call);
 void pem_show(struct call *call);
 void certificates_list(struct call *call);
 void certificates_show(struct call *call);

@@ -135,6 +135,12 @@ client_free(struct client *c)
 	return NULL;
 }
 
+void
+client_be_patient(struct client *c)
+{
+	curl_easy_setopt(c->curl, CURLOPT_LOW_SPEED_TIME, 0L);
+}
+
 const char *
 client_error(const struct client *c)
 {

@@ -25,6 +25,9 @@ struct client_reply {
 
 int client_new(const char *socket, struct client **ret);
 struct client *client_free(struct client *c);
+/* From now on it waits however long nothing comes: the answer is that of somebody else.
+ */
+void client_be_patient(struct client *c);
 
 /* Sends a request and reads the answer. body (JSON) may be NULL. -ECONNREFUSED: nobody
  * listens at the socket, -EACCES: it may not be opened, -ECONNRESET: closed before an

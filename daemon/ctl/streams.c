@@ -1,6 +1,5 @@
 /*
- * streams.c - the verbs whose answer is printed as it comes: history, events, bundle;
- * and accounts.
+ * streams.c - the verbs whose answer is printed as it comes: history, events, bundle.
  *
  * Called through the table of verbs. Lines are shown one by one, so that memory doesn't
  * grow with the history.
@@ -145,45 +144,4 @@ verb_bundle(const struct ctl *ctl)
 	}
 	client_reply_clear(&reply);
 	return r;
-}
-
-/* ---- accounts ---- */
-
-static void
-show_account(const struct show *s, const struct json *account)
-{
-	static const char *const names[] = { "id", "directory", "url", "created_at" };
-	const struct json *contacts = json_get(account, "contacts");
-	_cleanup_(buffer_free) struct buffer b = { 0 };
-
-	for (size_t i = 0; i < ELEMENTS(names); i++) {
-		show_text(s, &b, json_string(json_get(account, names[i])));
-		buffer_puts(&b, s->terminal ? "  " : "\t");
-	}
-	if (json_count(contacts) == 0)
-		buffer_puts(&b, "-");
-	for (size_t i = 0; i < json_count(contacts); i++) {
-		buffer_puts(&b, i > 0 ? "," : "");
-		show_text(s, &b, json_string(json_at(contacts, i)));
-	}
-	if (b.data != NULL)
-		puts(b.data);
-}
-
-int
-verb_accounts(const struct ctl *ctl)
-{
-	const struct json *accounts;
-	struct client_reply reply;
-	int status;
-
-	if (!verbs_ask(ctl, NULL, "GET", "/v1/accounts", NULL, &reply, &status))
-		return status;
-	accounts = json_get(reply.json, "accounts");
-	if (ctl->json)
-		verbs_print_json(&reply);
-	for (size_t i = 0; !ctl->json && i < json_count(accounts); i++)
-		show_account(&ctl->show, json_at(accounts, i));
-	client_reply_clear(&reply);
-	return CTL_DONE;
 }

@@ -29,24 +29,52 @@ void secret_clear(struct secret *s);
 
 /* ---- accounts ---- */
 
+enum account_state { /* stored */
+	ACCOUNT_VALID = 0,
+	ACCOUNT_ENDING = 1, /* its end is asked for; the CA may not know it yet */
+	ACCOUNT_DEACTIVATED = 2,
+};
+const char *account_state_name(enum account_state state);
+
 struct account {
 	int64_t id;
 	char *ca;        /* name of the [ca] section */
 	char *directory; /* URL */
 	struct secret key;
 	char *thumbprint;
-	char *url;      /* NULL until the CA has said it */
-	char *contacts; /* as last sent; blanks between */
+	char *url; /* NULL until the CA has said it, or after it has forgotten it */
+	char *contacts; /* as the CA has them; blanks between; NULL: not known */
 	char *terms;    /* URL of the terms agreed to */
 	int64_t created_at;
+	enum account_state state;
+	int64_t ended_at;
+	/* Of a key change that is under way, or was when renewd ended: the CA knows
+	 * this key or the one above. Empty, NULL: none. */
+	struct secret next_key;
+	char *next_thumbprint;
 };
 /* The newest account of this CA at this directory; with a thumbprint, the one of that
- * key. */
+ * key, present or next. It may be deactivated. */
 int account_find(struct store *s, const char *ca, const char *directory,
     const char *thumbprint, struct account **ret);
+int account_get(struct store *s, int64_t id, struct account **ret);
+/* One that has, had or is to have this key, whosever it is; -ENOENT. */
+int account_of_key(struct store *s, const char *thumbprint, struct account **ret);
 int account_insert(struct store *s, struct account *a); /* sets a->id */
 int account_registered(struct store *s, int64_t id, const char *url,
     const char *contacts, const char *terms);
+/* The CA doesn't know it any more. */
+int account_forgotten(struct store *s, int64_t id);
+int account_set_contacts(struct store *s, int64_t id, const char *contacts);
+int account_set_state(
+    struct store *s, int64_t id, enum account_state state, int64_t now);
+/* The key that it is to get; NULL, NULL: it gets none. */
+int account_set_next(
+    struct store *s, int64_t id, const struct secret *key, const char *thumbprint);
+/* The CA knows the next key: it is the key now, and the one of before is history. Key
+ * authorizations of orders in flight are those of the new key. -ENOENT: there is none.
+ */
+int account_take_next(struct store *s, int64_t id, int64_t now);
 /* All, by CA, the newest first. A negative return ends the walk and is returned. */
 int account_walk(
     struct store *s, int (*cb)(const struct account *a, void *arg), void *arg);

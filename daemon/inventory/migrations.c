@@ -172,6 +172,19 @@ const char *const migrations[] = {
 	"INSERT INTO renewal_info (issued, ask_at)"
 	" SELECT id, CAST(strftime('%s', 'now') AS INTEGER) + abs(random() % 21600)"
 	" FROM issued WHERE current = 1;",
+
+	/* accounts that end, and whose key becomes another; keys of before are kept */
+	"ALTER TABLE accounts ADD COLUMN state INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE accounts ADD COLUMN ended_at INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE accounts ADD COLUMN next_key BLOB;"
+	"ALTER TABLE accounts ADD COLUMN next_thumbprint TEXT;"
+	"CREATE TABLE account_keys ("
+	" id INTEGER PRIMARY KEY,"
+	" account INTEGER NOT NULL,"
+	" key BLOB NOT NULL,"
+	" thumbprint TEXT NOT NULL,"
+	" retired_at INTEGER NOT NULL"
+	") STRICT;",
 };
 
 const size_t migration_count = ELEMENTS(migrations);

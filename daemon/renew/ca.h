@@ -22,11 +22,17 @@ int ca_new(
 /* The same, but it never has an account: for requests with a key of their own. */
 int ca_new_without_account(
     const struct renewal_means *means, const struct ca_config *config, struct ca **ret);
+/* The same CA with this account of the inventory only, which isn't the CA's own. */
+int ca_new_for(const struct renewal_means *means, const struct ca_config *config,
+    int64_t account, struct ca **ret);
 /* A CA lives as long as somebody holds it: the configuration, or an order in flight. */
 struct ca *ca_ref(struct ca *ca);
 struct ca *ca_unref(struct ca *ca);
-/* Does this configuration need nothing else than this CA has? */
-bool ca_same(const struct ca *ca, const struct ca_config *config);
+/* Goes on by this configuration. False: it means another account, or another CA. */
+bool ca_take(struct ca *ca, const struct ca_config *config);
+/* Is there something to tell the CA of its account, as after a change of the
+ * configuration or a crash? It is done soon. */
+void ca_look(struct ca *ca);
 
 /* failure NULL: directory and account are there. Called once, from the loop or from
  * here. */
@@ -35,9 +41,24 @@ void ca_when_ready(struct ca *ca, ca_ready_cb *cb, void *arg);
 /* The callbacks with this arg are forgotten. */
 void ca_forget(struct ca *ca, void *arg);
 
+/* An order that is in flight, from when the CA was ready until it is over: the account
+ * stays as it is meanwhile. */
+void ca_enter(struct ca *ca);
+void ca_leave(struct ca *ca);
+
+/* Why nothing is asked of this CA until somebody has done something, or NULL: terms
+ * that aren't agreed to, an account that is refused. */
+const struct acme_result *ca_stopped(const struct ca *ca);
+/* Somebody has, perhaps. */
+void ca_go_on(struct ca *ca);
+/* Has it stopped since this was asked last? Then certificates may be parked for it. */
+bool ca_was_stopped(struct ca *ca);
+
 /* What follows is for after it was ready. */
 const char *ca_name(const struct ca *ca);
-int64_t ca_account(const struct ca *ca); /* id in the inventory */
+const char *ca_directory(const struct ca *ca);
+int64_t ca_account(const struct ca *ca); /* id in the inventory; 0: not known yet */
+bool ca_has_key_file(const struct ca *ca);
 const struct acme_key *ca_account_key(const struct ca *ca);
 const struct acme_session *ca_session(const struct ca *ca);
 bool ca_has_profile(const struct ca *ca, const char *profile);

@@ -10,6 +10,7 @@
 #include "inventory/inventory.h"
 #include "renew/renewal.h"
 
+struct account_wish;
 struct ari;
 struct ca;
 struct deactivator;
@@ -29,6 +30,8 @@ struct renewals {
 	size_t ca_count;
 	TAILQ_HEAD(job_list, job) jobs;
 	struct ari *ari;
+	LIST_HEAD(account_wishes, account_wish) wishes;
+	bool revive;           /* certificates may be parked for a CA that goes on */
 	size_t ordering;       /* jobs that are at a CA */
 	int64_t stalled_until; /* the inventory could not be written */
 	bool stalled_said;
@@ -108,6 +111,10 @@ void job_drop(struct job *j);
 /* The one at work on this certificate, or NULL. */
 struct job *renewals_job(const struct renewals *r, int64_t certificate);
 struct ca *renewals_ca(const struct renewals *r, const char *name);
+/* A CA gives certificates again: those that are parked for an account are due. */
+void renewals_revive(struct renewals *r);
+/* Changes of accounts that are under way at CAs of their own end. */
+void accounts_drop(struct renewals *r);
 /* The inventory can't be written: nothing is begun for a while. Said once. */
 void renewals_stall(struct renewals *r, int error);
 /* One that was removed, or whose text can't be read any more, as after its CA left the

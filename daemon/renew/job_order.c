@@ -81,6 +81,17 @@ may_mend_itself(const struct acme_result *failure)
 	return failure->class == ACME_RETRY && failure->status != 0 && !refused;
 }
 
+/* At the first attempt; the others are no news. What is the matter with a whole CA has
+ * been said there, once. */
+static int
+next_ca_level(const struct job *j, const struct acme_result *failure)
+{
+	if (j->row->failures > 0 || strcmp(failure->stage, "account") == 0 ||
+	    strcmp(failure->stage, "directory") == 0)
+		return LOG_DEBUG;
+	return LOG_WARNING;
+}
+
 /* On an unreachable CA, a refusal or a limit the next CA is tried in the same attempt,
  * on other problems after two attempts. */
 static bool
@@ -91,8 +102,7 @@ try_next_ca(struct job *j, const struct acme_result *failure)
 	if (may_mend_itself(failure) && j->row->failures < 2)
 		return false;
 	keep_hope(j, failure);
-	/* at the first attempt; the others are no news */
-	log_line(j->row->failures == 0 ? LOG_WARNING : LOG_DEBUG,
+	log_line(next_ca_level(j, failure),
 	    &(struct log_fields){ .event = LOG_EVENT_OTHER_CA,
 		.certificate = j->row->name,
 		.ca = j->spec->cas.v[j->ca],
@@ -122,6 +132,16 @@ is_due(const struct job *j, enum acme_key_type type)
 		   clock_now()) != RENEW_NONE;
 }
 
+/* What it was stopped for is solved: others may be waiting for that. */
+static void
+ca_gives(struct job *j, const char *name)
+{
+	struct ca *ca = renewals_ca(j->renewals, name);
+
+	if (ca != NULL && ca_was_stopped(ca))
+		renewals_revive(j->renewals);
+}
+
 static void
 ordered_cb(const struct acme_result *failure, void *arg)
 {
@@ -143,6 +163,7 @@ ordered_cb(const struct acme_result *failure, void *arg)
 			job_note_success(j);
 		j->row->last_success = clock_now();
 		j->unwritten = false;
+		ca_gives(j, ca);
 	} else if (strcmp(failure->stage, "store") == 0) {
 		j->tried =
 		    true; /* no failure of the CA's or the names': see stall_cb() */

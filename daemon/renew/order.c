@@ -59,6 +59,8 @@ order_fail(struct order *o, const struct acme_result *failure)
 
 	if (failure == NULL)
 		failure = &no_memory;
+	if (ca_stopped(o->ca) != NULL && strcmp(failure->stage, "store") != 0)
+		failure = ca_stopped(o->ca); /* whatever came of it: that is why */
 	/* a name that can't be validated says nothing of the CA, nor does a file here
 	 */
 	if (strcmp(failure->stage, "authorize") != 0 &&
@@ -420,10 +422,13 @@ account_ready_cb(const struct acme_result *failure, void *arg)
 {
 	struct order *o = arg;
 
-	if (failure != NULL)
+	if (failure != NULL) {
 		order_fail(o, failure);
-	else
-		order_begin(o);
+		return;
+	}
+	ca_enter(o->ca);
+	o->entered = true;
+	order_begin(o);
 }
 
 int
@@ -456,6 +461,8 @@ order_free(struct order *o)
 	store_forget(o->means->store, o);
 	ca_forget(o->ca, o);
 	ca_cancel(o->request);
+	if (o->entered)
+		ca_leave(o->ca);
 	order_withdraw(o);
 	keyjob_forget(o->keyjob);
 	if (o->timer != NULL)

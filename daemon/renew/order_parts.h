@@ -35,6 +35,7 @@ struct order {
 	struct acme_csr *csr; /* made elsewhere; key is its public half */
 	bool profile_refused; /* the CA advertises it, and won't have it */
 	bool not_replaced_told;
+	bool entered; /* the CA counts it among its users */
 };
 
 /* What lines about it have in common. */

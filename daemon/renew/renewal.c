@@ -15,6 +15,7 @@
 #include "renew/ari.h"
 #include "renew/ca.h"
 #include "renew/deactivate.h"
+#include "renew/due.h"
 #include "renew/job.h"
 #include "renew/order.h"
 #include "renew/removal.h"
@@ -143,6 +144,7 @@ renewals_free(struct renewals *r)
 		job_free(j);
 	}
 	repair_free(r->repair);
+	accounts_drop(r);
 	free_cas(r->cas, r->ca_count);
 	said_free(r->said);
 	free(r);
@@ -264,13 +266,17 @@ renewals_ca(const struct renewals *r, const char *name)
 	return NULL;
 }
 
-/* The CA as it is, with its account and connections, unless its section has changed. */
+/* The CA as it is, with its account and connections, unless it is another one now. */
 static int
-keep_or_make(const struct renewals *r, const struct ca_config *config, struct ca **ret)
+keep_or_make(struct renewals *r, const struct ca_config *config, struct ca **ret)
 {
 	struct ca *ca = renewals_ca(r, config->name);
 
-	if (ca == NULL || !ca_same(ca, config))
+	if (ca != NULL) {
+		ca_go_on(ca);
+		r->revive = ca_was_stopped(ca) || r->revive;
+	}
+	if (ca == NULL || !ca_take(ca, config))
 		return ca_new(&r->means, config, ret);
 	*ret = ca_ref(ca);
 	return 0;
@@ -305,7 +311,18 @@ renewals_configure(
 	revoker_poke(r->revoker);
 	deactivator_poke(r->deactivator);
 	ari_poke(r->ari);
+	for (size_t i = 0; i < count; i++)
+		ca_look(cas[i]);
 	return 0;
+}
+
+bool
+renewals_wants_repair(struct renewals *r)
+{
+	bool wanted = r->revive;
+
+	r->revive = false;
+	return wanted;
 }
 
 /* ---- start ---- */
@@ -315,6 +332,54 @@ publish_cb(const struct order_row *row, void *arg)
 {
 	order_publish_stored(arg, row);
 	return 0;
+}
+
+/* Ids, so that no row is written while rows are read. */
+struct some {
+	int64_t *ids;
+	size_t count;
+};
+
+static int
+collect(struct some *some, int64_t id)
+{
+	int64_t *grown = reallocarray(some->ids, some->count + 1, sizeof(*grown));
+
+	if (grown == NULL)
+		return -ENOMEM;
+	some->ids = grown;
+	some->ids[some->count++] = id;
+	return 0;
+}
+
+static int
+parked_cb(const struct certificate *c, void *arg)
+{
+	return c->parked && !c->paused && due_error_is(c, "stage", "account")
+	    ? collect(arg, c->id)
+	    : 0;
+}
+
+void
+renewals_revive(struct renewals *r)
+{
+	struct some parked = { 0 };
+	int64_t now = clock_now();
+	int e;
+
+	e = certificate_walk(r->means.store, NULL, 0, parked_cb, &parked);
+	for (size_t i = 0; i < parked.count && e == 0; i++) {
+		_cleanup_(certificate_freep) struct certificate *c = NULL;
+
+		if (renewals_job(r, parked.ids[i]) != NULL ||
+		    certificate_get_id(r->means.store, parked.ids[i], &c) < 0)
+			continue;
+		c->parked = false;
+		c->next_at = now;
+		e = certificate_save(r->means.store, c);
+	}
+	free(parked.ids);
+	schedule_poke(r->means.schedule);
 }
 
 int
@@ -333,33 +398,20 @@ renewals_repair(struct renewals *r)
 	return e;
 }
 
-struct own {
-	int64_t *ids;
-	size_t count;
-};
-
 /* By the text: parsing them all would cost much for the few that there are. */
 static int
-collect_own_cb(const struct certificate *c, void *arg)
+own_cb(const struct certificate *c, void *arg)
 {
-	struct own *own = arg;
-	int64_t *grown;
-
 	if (strstr(c->spec, "key_file") == NULL && strstr(c->spec, "csr_file") == NULL)
 		return 0;
-	grown = reallocarray(own->ids, own->count + 1, sizeof(*grown));
-	if (grown == NULL)
-		return -ENOMEM;
-	own->ids = grown;
-	own->ids[own->count++] = c->id;
-	return 0;
+	return collect(arg, c->id);
 }
 
 int
 renewals_repair_own(struct renewals *r)
 {
-	struct own own = { 0 };
-	int e = certificate_walk(r->means.store, NULL, 0, collect_own_cb, &own);
+	struct some own = { 0 };
+	int e = certificate_walk(r->means.store, NULL, 0, own_cb, &own);
 
 	for (size_t i = 0; i < own.count && e == 0; i++)
 		repair_one(r->repair, own.ids[i]);

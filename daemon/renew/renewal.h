@@ -42,6 +42,9 @@ struct renewals *renewals_free(struct renewals *r);
 /* The configuration and bundle directories in force; lent until the next call. */
 int renewals_configure(
     struct renewals *r, const struct config *config, struct bundles *bundles);
+/* Has the configuration in force let a CA go on that had been stopped? Then those that
+ * wait for it are to be looked at: renewals_repair(). Says so once. */
+bool renewals_wants_repair(struct renewals *r);
 /* At start, before anything is served: publishes the challenges of orders in flight,
  * and begins to write again what is missing or damaged among the bundles, placeholders
  * too; later, to look at all for what [defaults] say now. Of few certificates all is

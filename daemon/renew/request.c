@@ -12,6 +12,7 @@
 #include "deploy/deploy.h"
 #include "platform/clock.h"
 #include "renew/ari.h"
+#include "renew/ca.h"
 #include "renew/due.h"
 #include "renew/files.h"
 #include "renew/job.h"
@@ -67,6 +68,18 @@ ask_running(struct job *j, bool force, enum renewal_answer *ret)
 	return certificate_save(j->renewals->means.store, j->row);
 }
 
+/* What a CA was stopped for may be done: whoever asks says that it is worth a try. */
+static void
+let_cas_go_on(struct renewals *r, const struct job *j)
+{
+	for (size_t i = 0; i < j->spec->cas.n; i++) {
+		struct ca *ca = renewals_ca(r, j->spec->cas.v[i]);
+
+		if (ca != NULL)
+			ca_go_on(ca);
+	}
+}
+
 int
 renewals_ask(
     struct renewals *r, struct certificate *c, bool force, enum renewal_answer *ret)
@@ -98,6 +111,7 @@ renewals_ask(
 		*ret = RENEWAL_NOT_ALLOWED;
 		return 0;
 	}
+	let_cas_go_on(r, j);
 	if (force && j->issued_count > 0)
 		j->row->forced = last_id(j);
 	j->row->parked = false;

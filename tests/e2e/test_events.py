@@ -44,7 +44,8 @@ def test_history_and_events(renewd: Renewd) -> None:
     assert history[1]["certificate"] == NAME and history[1]["ca"] == "pebble"
     events = lines(renewd, "/v1/events")
     assert [e["id"] for e in events] == sorted(e["id"] for e in events)
-    assert {e["certificate"] for e in events} == {NAME, "b.example.test"}
+    assert {e["certificate"] for e in events} == {NAME, "b.example.test", None}
+    assert [e["kind"] for e in events if not e["certificate"]] == ["account-registered"]
     assert lines(renewd, f"/v1/events?after={events[-2]['id']}") == events[-1:]
     assert lines(renewd, f"/v1/events?after={events[-1]['id']}") == []
     assert renewd.api("GET", "/v1/events?after=x").status == 422

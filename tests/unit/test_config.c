@@ -164,6 +164,9 @@ parse(const struct config *c, const char *name, const char *text)
 #define KEYS   "ecdsa-p256, ecdsa-p384, rsa-2048, rsa-3072 or rsa-4096, not "
 #define NO_TERMS \
   " needs accept_terms = yes: renewd never agrees to a CA's terms by itself\n"
+#define NO_EAB                                                          \
+  " needs eab_kid and eab_hmac_key_file: this CA registers no account " \
+  "without an external account binding\n"
 
 /* clang-format off */
 static const struct {
@@ -183,6 +186,7 @@ static const struct {
 	    F "2: [ca] needs \"directory\"\n"
 	    F "3: \"a b\" is not a name: letters, digits, \".\", \"_\" and \"-\" only, 200 at most\n"
 	    F "3: [ca google]" NO_TERMS
+	    F "3: [ca google]" NO_EAB
 	    F "5: \"-x\" is not a name: letters, digits, \".\", \"_\" and \"-\" only, 200 at most\n"
 	    F "5: [deploy -x] needs \"command\"\n"
 	    F "7: unknown key \"commnd\" in [deploy -x]; did you mean \"command\"?\n" },
@@ -274,17 +278,19 @@ static const struct {
 	{ "[ca letsencrypt]\n[certificate a.example]\n[certificate b.example]\n",
 	    F "1: [ca letsencrypt]" NO_TERMS },
 	{ "[defaults]\nca = google\n[certificate a.example]\n[certificate b.example]\n",
-	    F "3: [ca google]" NO_TERMS },
+	    F "3: [ca google]" NO_TERMS F "3: [ca google]" NO_EAB },
 	{ CA
 	    "[certificate a.example]\nca = le zerossl\n[ca google]\n[certificate b.example]\n"
 	    "ca = google ZeroSSL\n",
-	    F "4: [ca zerossl]" NO_TERMS F "6: [ca google]" NO_TERMS },
+	    F "4: [ca zerossl]" NO_TERMS F "4: [ca zerossl]" NO_EAB
+	    F "6: [ca google]" NO_TERMS F "6: [ca google]" NO_EAB },
 	/* they are said beside what else is wrong with a certificate */
 	{ "[ca le]\ndirectory = https://ca.example/d\n[certificate www]\nkeys = dsa ecdsa-p384 dh\n"
 	  "domains = *.example.org a_b x.example *.example.net x.example\nchallenge = dns-01 x\n"
 	  "[defaults]\nca = le google\nprofile = a/b\n[certificate b c]\nkey = x\n",
 	    F "1: [ca le]" NO_TERMS
 	    F "3: [ca google]" NO_TERMS
+	    F "3: [ca google]" NO_EAB
 	    F "4: \"keys\" must be " KEYS "\"dsa\"\n"
 	    F "4: \"keys\" must be " KEYS "\"dh\"\n"
 	    F "5: \"a_b\" is not a domain or address: an underscore can't be in the name of a certificate\n"
@@ -300,6 +306,21 @@ static const struct {
 	{ "[certificate w_w]\nca = \"le\ndomains = \"w.example\n",
 	    F "2: a double quote is not closed in its line\n"
 	    F "3: a double quote is not closed in its line\n" },
+	/* of CAs that are known: who needs an external account binding, where it is used */
+	{ "[ca zerossl]\naccept_terms = yes\n[ca actalis]\naccept_terms = yes\n"
+	  "[ca letsencrypt]\naccept_terms = yes\n"
+	  "[certificate a.example]\nca = letsencrypt zerossl\n",
+	    F "1: [ca zerossl]" NO_EAB },
+	{ "[ca actalis]\naccept_terms = yes\n[certificate a.example]\n",
+	    F "1: [ca actalis]" NO_EAB },
+	{ "[ca google]\naccept_terms = yes\n[certificate a.example]\n"
+	  "[certificate b.example]\n",
+	    F "1: [ca google]" NO_EAB },
+	{ "[ca google]\neab_alg = HS1\n",
+	    F "2: \"eab_alg\" must be one of HS256, HS384, HS512, not \"HS1\"\n" },
+	{ CA "account_key = file:/k\n[ca other]\naccount_key = file:/k\n"
+	  "directory = https://other.example/d\n",
+	    F "5: [ca other] has the account_key of [ca le]: each CA needs a key of its own\n" },
 	/* references */
 	{ CA "[certificate www]\n\ndeploy = edg edge nothing\n"
 	     "== conf.d/e.conf\n[deploy edge]\ntype = exec\ncommand = x\n",
@@ -608,6 +629,9 @@ START_TEST(built_in_defaults)
 	ck_assert(config_ca(c, "actalis")->built_in);
 	ck_assert(!config_ca(c, "actalis")->accept_terms);
 	ck_assert_int_eq(config_ca(c, "google")->account_key, ACME_KEY_ECDSA_P256);
+	ck_assert_int_eq(config_ca(c, "google")->eab_alg, ACME_HS256);
+	ck_assert(config_ca(c, "google")->needs_eab);
+	ck_assert(!config_ca(c, "letsencrypt")->needs_eab);
 	ck_assert_ptr_null(config_ca(c, "other"));
 	ck_assert_ptr_null(config_target(c, "other"));
 }
@@ -789,7 +813,8 @@ START_TEST(spec_errors)
 		    "not \"dsa\"\n" },
 		{ "x", "doman = x\n", "doman",
 		    "unknown key \"doman\" in [certificate x]; did you mean \"domains\"?\n" },
-		{ "x", "ca = google\n", "ca", "[ca google]" NO_TERMS },
+		{ "x", "ca = google\n", "ca",
+		    "[ca google]" NO_TERMS "[ca google]" NO_EAB },
 		{ "x", "[renewd]\nmax_orders = 3\n", NULL,
 		    "a section does not belong here\n"
 		    "unknown key \"max_orders\" in [certificate x]\n" },
@@ -870,6 +895,7 @@ END_TEST
   "[ca own]\ndirectory = https://ca.example/d\naccept_terms = yes\n"               \
   "proxy = http://user:secret@proxy.example:3128\ncontact = mailto:a@b.example\n"  \
   "[ca zerossl]\naccept_terms = yes\neab_kid = k\neab_hmac_key_file = /h\n"        \
+  "eab_alg = hs512\n"                                                              \
   "account_key = file:/k\n"                                                        \
   "[deploy e]\ntype = exec\ncommand = x \"a b\" \"\\\"q\\\"\" c,d\n"               \
   "[deploy h]\ntype = haproxy\npidfile = /p\nmaster_socket = /s\n"                 \

@@ -214,7 +214,8 @@ keys(void)
 	if (r == 0)
 		r = jws_sign(copy, NULL, "nonce", "https://ca.test/", "{}", &jws);
 	if (r == 0)
-		r = jws_bind(copy, "kid", "secret", 6, "https://ca.test/", &eab);
+		r = jws_bind(
+		    copy, "kid", ACME_HS256, "secret", 6, "https://ca.test/", &eab);
 	acme_wipe_free(der, len);
 	acme_wipe_free(text, text != NULL ? strlen(text) : 0);
 	free(jws);

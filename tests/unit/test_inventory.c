@@ -364,6 +364,121 @@ START_TEST(accounts_by_ca_directory_and_key)
 }
 END_TEST
 
+static int64_t
+add_account(struct store *s, const char *thumbprint)
+{
+	struct account row = { .ca = (char *)"le",
+		.directory = (char *)"https://a/",
+		.key = { (unsigned char *)"old", 3 },
+		.thumbprint = (char *)thumbprint };
+
+	ck_assert_int_eq(account_insert(s, &row), 0);
+	return row.id;
+}
+
+static void
+expect_account(struct store *s, int64_t id, const char *key, const char *thumbprint,
+    const char *next)
+{
+	struct account *a;
+
+	ck_assert_int_eq(account_get(s, id, &a), 0);
+	ck_assert_mem_eq(a->key.data, key, 3);
+	ck_assert_str_eq(a->thumbprint, thumbprint);
+	if (next == NULL)
+		ck_assert_ptr_null(a->next_thumbprint);
+	else
+		ck_assert_str_eq(a->next_thumbprint, next);
+	account_free(a);
+}
+
+/* The next key is found as the account's own; taken, it is the key, and the one of
+ * before is kept. Challenges of orders are answered by the new one, others not. */
+START_TEST(another_key)
+{
+	const struct secret next = { (unsigned char *)"new", 3 };
+	struct store *s;
+	struct account *a;
+	struct order_row *o;
+	struct order_row order = { .key_type = ACME_KEY_ECDSA_P256,
+		.ca = (char *)"le",
+		.names = (char *)"a",
+		.key = { (unsigned char *)"k", 1 },
+		.challenges = (char *)"tok1 tok1.told\ntok2 tok2.told\n" };
+	int64_t id, other;
+
+	make_dir();
+	s = open_store(NULL);
+	id = add_account(s, "told");
+	other = add_account(s, "tother");
+	ck_assert_int_eq(account_take_next(s, id, 7), -ENOENT);
+	order.certificate = add_certificate(s, "a", 1);
+	order.account = id;
+	ck_assert_int_eq(order_insert(s, &order), 0);
+	order.certificate = add_certificate(s, "b", 1);
+	order.account = other;
+	ck_assert_int_eq(order_insert(s, &order), 0);
+
+	ck_assert_int_eq(account_set_next(s, id, &next, "tnew"), 0);
+	expect_account(s, id, "old", "told", "tnew");
+	ck_assert_int_eq(account_find(s, "le", "https://a/", "tnew", &a), 0);
+	ck_assert_int_eq(a->id, id);
+	account_free(a);
+	ck_assert_int_eq(account_set_next(s, id, NULL, NULL), 0);
+	expect_account(s, id, "old", "told", NULL);
+	ck_assert_int_eq(account_of_key(s, "tnew", &a), -ENOENT);
+
+	ck_assert_int_eq(account_set_next(s, id, &next, "tnew"), 0);
+	ck_assert_int_eq(account_take_next(s, id, 7), 0);
+	expect_account(s, id, "new", "tnew", NULL);
+	expect_account(s, other, "old", "tother", NULL);
+	ck_assert_int_eq(account_find(s, "le", "https://a/", "told", &a), -ENOENT);
+	ck_assert_int_eq(account_of_key(s, "told", &a), 0); /* never again */
+	ck_assert_int_eq(a->id, id);
+	account_free(a);
+	ck_assert_int_eq(
+	    order_find(s, order.certificate - 1, ACME_KEY_ECDSA_P256, &o), 0);
+	ck_assert_str_eq(o->challenges, "tok1 tok1.tnew\ntok2 tok2.tnew\n");
+	order_row_free(o);
+	ck_assert_int_eq(order_find(s, order.certificate, ACME_KEY_ECDSA_P256, &o), 0);
+	ck_assert_str_eq(o->challenges, "tok1 tok1.told\ntok2 tok2.told\n");
+	order_row_free(o);
+	store_close(s);
+	file_remove_tree(AT_FDCWD, dir);
+}
+END_TEST
+
+START_TEST(account_states)
+{
+	struct store *s;
+	struct account *a;
+	int64_t id;
+
+	make_dir();
+	s = open_store(NULL);
+	id = add_account(s, "t");
+	ck_assert_int_eq(account_registered(s, id, "https://a/1", NULL, NULL), 0);
+	ck_assert_int_eq(account_set_contacts(s, id, "mailto:x"), 0);
+	ck_assert_int_eq(account_set_state(s, id, ACCOUNT_ENDING, 5), 0);
+	ck_assert_int_eq(account_get(s, id, &a), 0);
+	ck_assert_int_eq(a->state, ACCOUNT_ENDING);
+	ck_assert_int_eq(a->ended_at, 0);
+	ck_assert_str_eq(a->contacts, "mailto:x");
+	ck_assert_str_eq(a->url, "https://a/1");
+	account_free(a);
+	ck_assert_int_eq(account_forgotten(s, id), 0);
+	ck_assert_int_eq(account_set_state(s, id, ACCOUNT_DEACTIVATED, 6), 0);
+	ck_assert_int_eq(account_get(s, id, &a), 0);
+	ck_assert_str_eq(account_state_name(a->state), "deactivated");
+	ck_assert_int_eq(a->ended_at, 6);
+	ck_assert_ptr_null(a->url);
+	account_free(a);
+	ck_assert_int_eq(account_get(s, id + 1, &a), -ENOENT);
+	store_close(s);
+	file_remove_tree(AT_FDCWD, dir);
+}
+END_TEST
+
 START_TEST(deployments_and_removal)
 {
 	struct deployment d = { .certificate = 1,
@@ -646,7 +761,7 @@ END_TEST
  * and that is told apart from a failing disk. */
 START_TEST(damage_is_damage)
 {
-	static char junk[4096 * 8];
+	static char junk[4096 * 48];
 	char path[256], name[32];
 	struct certificate *c;
 	struct store *s;
@@ -663,7 +778,7 @@ START_TEST(damage_is_damage)
 	snprintf(path, sizeof(path), "%s/renewd.db", dir);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	memset(junk, 0x5a, sizeof(junk));
-	ck_assert_int_eq(pwrite(fd, junk, sizeof(junk), 4096 * 24), sizeof(junk));
+	ck_assert_int_eq(pwrite(fd, junk, sizeof(junk), 4096 * 40), sizeof(junk));
 	close(fd);
 	s = open_store(NULL);
 	for (int i = 0; i < 2000 && r == 0; i++) {
@@ -778,7 +893,8 @@ SUITE("inventory", files_are_looked_for_in_batches, removed_ones_are_not_counted
     files_are_private, opens_once, others_see_that_it_is_in_use, refuses_the_future,
     refuses_what_is_no_database, certificates_keep_all_fields, due_is_in_order,
     one_current_for_each_kind_of_key, orders_keep_their_key,
-    accounts_by_ca_directory_and_key, deployments_and_removal, history_is_in_order,
+    accounts_by_ca_directory_and_key, another_key, account_states,
+    deployments_and_removal, history_is_in_order,
     history_is_forgotten_with_its_certificate, commits_are_told, commits_are_shared,
     commits_come_on_a_busy_loop, a_failed_commit_loses_the_turn, damage_is_damage,
     errors_have_sentences)

@@ -205,13 +205,14 @@ START_TEST(test_hostile_header)
 END_TEST
 
 static void
-hmac(const void *key, size_t key_len, const char *input, unsigned char out[32])
+hmac(const char *digest, const void *key, size_t key_len, const char *input,
+    unsigned char *out, size_t size)
 {
 	size_t len = 0;
 
-	ck_assert_ptr_nonnull(EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, key,
-	    key_len, (const unsigned char *)input, strlen(input), out, 32, &len));
-	ck_assert_uint_eq(len, 32);
+	ck_assert_ptr_nonnull(EVP_Q_mac(NULL, "HMAC", NULL, digest, NULL, key, key_len,
+	    (const unsigned char *)input, strlen(input), out, size, &len));
+	ck_assert_uint_eq(len, size);
 }
 
 /* RFC 7515 appendix A.1: that this is what others mean by HS256. */
@@ -224,36 +225,53 @@ START_TEST(test_rfc7515_hs256)
 	    verify_decode("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
 	unsigned char out[32];
 
-	hmac(key.data, key.len,
+	hmac("SHA256", key.data, key.len,
 	    "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4"
 	    "MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ",
-	    out);
+	    out, 32);
 	ck_assert_mem_eq(out, expected.data, 32);
 }
 END_TEST
+
+static const struct {
+	enum acme_hmac alg;
+	const char *name;
+	const char *digest;
+	size_t size;
+} hmacs[] = {
+	{ ACME_HS256, "HS256", "SHA256", 32 },
+	{ ACME_HS384, "HS384", "SHA384", 48 },
+	{ ACME_HS512, "HS512", "SHA512", 64 },
+};
 
 /* RFC 8555 section 7.3.4 */
 START_TEST(test_bind)
 {
 	static const unsigned char secret[] = { 0, 1, 2, 0xff, 0, 3 };
 	_cleanup_(acme_key_freep) struct acme_key *key = read_pem(rsa_example);
-	_cleanup_(taken_free) struct taken t = { 0 };
-	_cleanup_free_ char *text = NULL;
 	_cleanup_free_ char *jwk = NULL;
-	unsigned char out[32];
+	unsigned char out[64];
 
-	ck_assert_int_eq(jws_bind(key, "kid-1", secret, sizeof(secret), URL, &text), 0);
-	take_apart(text, &t);
-	ck_assert_uint_eq(json_count(t.header), 3);
-	ck_assert_str_eq(header(&t, "alg"), "HS256");
-	ck_assert_str_eq(header(&t, "kid"), "kid-1");
-	ck_assert_str_eq(header(&t, "url"), URL);
 	ck_assert_int_eq(key_jwk(key, &jwk), 0);
-	ck_assert_uint_eq(t.payload.len, strlen(jwk));
-	ck_assert_mem_eq(t.payload.data, jwk, t.payload.len);
-	hmac(secret, sizeof(secret), t.input, out);
-	ck_assert_uint_eq(t.signature.len, 32);
-	ck_assert_mem_eq(t.signature.data, out, 32);
+	for (size_t i = 0; i < ELEMENTS(hmacs); i++) {
+		_cleanup_(taken_free) struct taken t = { 0 };
+		_cleanup_free_ char *text = NULL;
+
+		ck_assert_int_eq(jws_bind(key, "kid-1", hmacs[i].alg, secret,
+				     sizeof(secret), URL, &text),
+		    0);
+		take_apart(text, &t);
+		ck_assert_uint_eq(json_count(t.header), 3);
+		ck_assert_str_eq(header(&t, "alg"), hmacs[i].name);
+		ck_assert_str_eq(header(&t, "kid"), "kid-1");
+		ck_assert_str_eq(header(&t, "url"), URL);
+		ck_assert_uint_eq(t.payload.len, strlen(jwk));
+		ck_assert_mem_eq(t.payload.data, jwk, t.payload.len);
+		hmac(hmacs[i].digest, secret, sizeof(secret), t.input, out,
+		    hmacs[i].size);
+		ck_assert_uint_eq(t.signature.len, hmacs[i].size);
+		ck_assert_mem_eq(t.signature.data, out, hmacs[i].size);
+	}
 }
 END_TEST
 
@@ -262,8 +280,10 @@ START_TEST(test_bind_without_key)
 	_cleanup_(acme_key_freep) struct acme_key *key = read_pem(ec_example);
 	char *text = NULL;
 
-	ck_assert_int_eq(jws_bind(key, "kid", "", 0, URL, &text), -EINVAL);
-	ck_assert_int_eq(jws_bind(key, NULL, "x", 1, URL, &text), -EINVAL);
+	ck_assert_int_eq(jws_bind(key, "kid", ACME_HS256, "", 0, URL, &text), -EINVAL);
+	ck_assert_int_eq(jws_bind(key, NULL, ACME_HS256, "x", 1, URL, &text), -EINVAL);
+	ck_assert_int_eq(
+	    jws_bind(key, "kid", (enum acme_hmac)3, "x", 1, URL, &text), -EINVAL);
 	ck_assert_ptr_null(text);
 }
 END_TEST
