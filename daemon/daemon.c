@@ -26,6 +26,7 @@
 #include "platform/file.h"
 #include "platform/https.h"
 #include "platform/log.h"
+#include "platform/metrics.h"
 #include "platform/notify.h"
 #include "platform/worker.h"
 #include "renew/renewal.h"
@@ -41,6 +42,7 @@ struct daemon {
 	struct event_base *base;
 	struct event *signals[3];
 	struct store *store;
+	struct metrics *metrics;
 	struct worker *worker;
 	struct https *https;
 	struct responder *responder;
@@ -98,7 +100,8 @@ open_modules(struct daemon *d)
 {
 	int r;
 
-	r = worker_new(d->base, &d->worker);
+	d->metrics = metrics_new();
+	r = d->metrics != NULL ? worker_new(d->base, &d->worker) : -ENOMEM;
 	if (r == 0)
 		r = https_new(d->base, &d->https);
 	if (r == 0)
@@ -114,7 +117,8 @@ open_modules(struct daemon *d)
 				     .responder = d->responder,
 				     .deploy = d->deploy,
 				     .worker = d->worker,
-				     .schedule = d->schedule },
+				     .schedule = d->schedule,
+				     .metrics = d->metrics },
 		    &d->renewals);
 	if (r == 0)
 		r = control_new(&(struct control_means){ .base = d->base,
@@ -122,6 +126,7 @@ open_modules(struct daemon *d)
 				    .renewals = d->renewals,
 				    .schedule = d->schedule,
 				    .responder = d->responder,
+				    .metrics = d->metrics,
 				    .reload = reload,
 				    .reload_arg = d },
 		    &d->control);
@@ -465,6 +470,7 @@ stop(struct daemon *d)
 	responder_free(d->responder);
 	https_free(d->https);
 	worker_free(d->worker);
+	metrics_free(d->metrics);
 	store_close(d->store);
 	for (size_t i = 0; i < ELEMENTS(d->signals); i++)
 		if (d->signals[i] != NULL)

@@ -16,6 +16,7 @@ struct deploy;
 struct event_base;
 struct reload;
 struct renewals;
+struct metrics;
 struct responder;
 struct schedule;
 struct store;
@@ -27,6 +28,7 @@ struct control_means {
 	struct renewals *renewals;
 	struct schedule *schedule;
 	struct responder *responder;
+	struct metrics *metrics;
 	/* Reads the configuration again; what it comes to is in *ret, to be cleared
 	 * also where it failed. It calls control_prepare() and what follows it. */
 	int (*reload)(struct reload *ret, void *arg);

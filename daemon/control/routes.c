@@ -17,6 +17,8 @@
 static const struct route routes[] = {
 	{ EVHTTP_REQ_GET, "/healthz", ROUTE_LOOK, status_health,
 	    "200 while the scheduler ticks, else 503" },
+	{ EVHTTP_REQ_GET, "/metrics", ROUTE_LOOK, metrics_show,
+	    "everything that is counted, as Prometheus reads it" },
 	{ EVHTTP_REQ_POST, "/v1/reload", ROUTE_CHANGE, reload_run,
 	    "read the configuration again: all of it, or nothing where it is bad" },
 	{ EVHTTP_REQ_GET, "/v1/status", ROUTE_LOOK, status_show,

@@ -1,5 +1,6 @@
 /*
- * streams.c - the verbs whose answer is printed as it comes: history, events, bundle.
+ * streams.c - the verbs whose answer is printed as it comes: history, events, bundle,
+ * metrics.
  *
  * Called through the table of verbs. Lines are shown one by one, so that memory doesn't
  * grow with the history.
@@ -95,7 +96,26 @@ verb_history(const struct ctl *ctl)
 			    : CTL_REFUSED;
 }
 
-/* ---- bundle ---- */
+/* ---- bundle, metrics ---- */
+
+/* What comes is printed as it is. */
+static int
+copy(const struct ctl *ctl, const char *subject, const char *path)
+{
+	struct client_reply reply;
+	int r;
+
+	r = client_copy(ctl->client, path, stdout, &reply);
+	if (r < 0)
+		return verbs_complain_error(ctl, subject, r);
+	r = CTL_DONE;
+	if (reply.status != 200) {
+		verbs_complain_problem(ctl, subject, &reply);
+		r = CTL_REFUSED;
+	}
+	client_reply_clear(&reply);
+	return r;
+}
 
 /* "NAME/bundle?key=ecdsa&format=haproxy", or NULL. */
 static char *
@@ -129,19 +149,12 @@ int
 verb_bundle(const struct ctl *ctl)
 {
 	_cleanup_free_ char *path = bundle_path(ctl);
-	struct client_reply reply;
-	int r;
 
-	if (path == NULL)
-		return CTL_REFUSED;
-	r = client_copy(ctl->client, path, stdout, &reply);
-	if (r < 0)
-		return verbs_complain_error(ctl, ctl->args[0], r);
-	r = CTL_DONE;
-	if (reply.status != 200) {
-		verbs_complain_problem(ctl, ctl->args[0], &reply);
-		r = CTL_REFUSED;
-	}
-	client_reply_clear(&reply);
-	return r;
+	return path != NULL ? copy(ctl, ctl->args[0], path) : CTL_REFUSED;
+}
+
+int
+verb_metrics(const struct ctl *ctl)
+{
+	return copy(ctl, NULL, "/metrics");
 }

@@ -356,6 +356,8 @@ const struct verb verbs[] = {
 	    "read the configuration again: all of it, or nothing where it is bad" },
 	{ "health", "[NAME]", 0, 1, 0, HEALTH_UNKNOWN, verb_health,
 	    "one line for monitoring; exits 0 ok, 1 warning, 2 critical, 3 unknown" },
+	{ "metrics", "", 0, 0, 0, CTL_USAGE, verb_metrics,
+	    "everything that is counted, as Prometheus reads it" },
 };
 
 const size_t verb_count = ELEMENTS(verbs);

@@ -19,6 +19,7 @@ struct config;
 struct deploy;
 struct event_base;
 struct https;
+struct metrics;
 struct renewals;
 struct responder;
 struct schedule;
@@ -34,6 +35,7 @@ struct renewal_means {
 	struct deploy *deploy;
 	struct worker *worker;
 	struct schedule *schedule;
+	struct metrics *metrics;
 };
 
 int renewals_new(const struct renewal_means *means, struct renewals **ret);
