@@ -9,17 +9,22 @@
 #include "renew/ca_private.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "json.h"
+#include "platform/clock.h"
 #include "platform/https.h"
 #include "platform/log.h"
+#include "platform/metrics.h"
 #include "result.h"
 
 struct ca_request {
 	struct ca *ca;
 	struct acme_exchange *exchange;
 	struct https_request *https;
+	enum acme_action sending; /* the message on its way */
+	int64_t sent_at;          /* monotonic, ms */
 	ca_reply_cb *cb;
 	void *arg;
 	enum acme_action action;
@@ -34,6 +39,22 @@ struct ca_request {
 static int send_next(struct ca_request *q);
 
 static void
+count_message(const struct ca_request *q, const struct acme_reply *reply)
+{
+	struct metrics *m = q->ca->means->metrics;
+	const char *ca = q->ca->settings.name;
+	char status[16];
+
+	snprintf(status, sizeof(status), "%d", reply->status);
+	metrics_add(m, METRIC_REQUESTS, 1,
+	    (const char *const[METRIC_LABELS_MAX]){
+		ca, acme_action_name(q->sending), status });
+	metrics_observe(m, METRIC_REQUEST_DURATION,
+	    (double)(clock_monotonic_ms() - q->sent_at) / 1000,
+	    (const char *const[METRIC_LABELS_MAX]){ ca, NULL, NULL });
+}
+
+static void
 answer(struct ca_request *q, const struct acme_reply *reply)
 {
 	struct ca *ca = ca_ref(q->ca); /* cb may let go of it */
@@ -41,6 +62,9 @@ answer(struct ca_request *q, const struct acme_reply *reply)
 	log_line(LOG_DEBUG, &(struct log_fields){ .ca = q->ca->settings.name },
 	    "the CA has answered: HTTP %d%s%s", reply->status,
 	    reply->error != NULL ? " " : "", reply->error != NULL ? reply->error : "");
+	metrics_add(ca->means->metrics, METRIC_NONCE_RETRIES,
+	    acme_exchange_bad_nonces(q->exchange),
+	    (const char *const[METRIC_LABELS_MAX]){ ca->settings.name, NULL, NULL });
 	q->cb(reply, q->arg);
 	ca_cancel(q);
 	ca_unref(ca);
@@ -269,6 +293,7 @@ message_done_cb(const struct acme_reply *reply, void *arg)
 	int r;
 
 	q->https = NULL;
+	count_message(q, reply);
 	acme_exchange_reply(q->exchange, reply);
 	r = send_next(q);
 	if (r < 0)
@@ -297,6 +322,9 @@ send_next(struct ca_request *q)
 	if (acme_exchange_next(q->exchange, &message) != ACME_SEND)
 		return 0;
 	note_account(q);
+	q->sending =
+	    strcmp(message.method, "HEAD") == 0 ? ACME_ACTION_NONCE : q->action;
+	q->sent_at = clock_monotonic_ms();
 	log_line(LOG_DEBUG, &(struct log_fields){ .ca = q->ca->settings.name }, "%s %s",
 	    message.method, message.url);
 	return https_send(

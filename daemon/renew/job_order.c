@@ -13,6 +13,7 @@
 #include "challenge/responder.h"
 #include "platform/clock.h"
 #include "platform/log.h"
+#include "platform/metrics.h"
 #include "renew/ari.h"
 #include "renew/ca.h"
 #include "renew/due.h"
@@ -143,6 +144,14 @@ ca_gives(struct job *j, const char *name)
 }
 
 static void
+count(const struct job *j, const char *result)
+{
+	metrics_add(j->renewals->means.metrics, METRIC_RENEWALS, 1,
+	    (const char *const[METRIC_LABELS_MAX]){
+		result, renew_reason_name(j->row->renew_reason), NULL });
+}
+
+static void
 ordered_cb(const struct acme_result *failure, void *arg)
 {
 	struct job *j = arg;
@@ -150,6 +159,7 @@ ordered_cb(const struct acme_result *failure, void *arg)
 	int r;
 
 	if (failure == NULL) {
+		count(j, "issued");
 		ari_poke(j->renewals->ari); /* there is one to ask about */
 		r = job_load_issued(j);
 		j->tried = r < 0 || is_due(j, j->ordered);
@@ -168,6 +178,7 @@ ordered_cb(const struct acme_result *failure, void *arg)
 		j->tried =
 		    true; /* no failure of the CA's or the names': see stall_cb() */
 	} else if (!try_next_ca(j, failure)) {
+		count(j, "failed");
 		note_last(j, ca, failure);
 		j->tried = true;
 	}

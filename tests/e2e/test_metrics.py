@@ -33,10 +33,10 @@ class Metrics:
                 assert key not in self.samples, line
                 self.samples[key] = float(value)
 
-    def get(self, name: str, **labels: str) -> float:
+    def get(self, name: str, /, **labels: str) -> float:
         return self.samples[(name, frozenset(labels.items()))]
 
-    def sum(self, name: str, **labels: str) -> float:
+    def sum(self, name: str, /, **labels: str) -> float:
         return sum(value for (key, has), value in self.samples.items()
                    if key == name and set(labels.items()) <= has)
 
