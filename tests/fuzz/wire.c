@@ -1,6 +1,6 @@
 /*
  * wire.c - the objects of RFC 8555 as a CA may send them: directory, order,
- * authorization, challenge, problem. The first byte says which.
+ * authorization, challenge, problem; renewal information. The first byte says which.
  */
 #include "wire.h"
 
@@ -77,6 +77,19 @@ read_problem(const char *text, size_t len)
 	acme_result_free(result);
 }
 
+static void
+read_renewal_info(const char *text, size_t len)
+{
+	struct acme_renewal_info *info;
+
+	if (acme_renewal_info_parse(text, len, &info) < 0)
+		return;
+	MUST(info->start < info->end && info->start >= 0);
+	MUST(info->explanation_url == NULL ||
+	    strncmp(info->explanation_url, "http", 4) == 0);
+	acme_renewal_info_free(info);
+}
+
 static const struct {
 	char letter;
 	void (*read)(const char *text, size_t len);
@@ -86,6 +99,7 @@ static const struct {
 	{ 'a', read_authz },
 	{ 'c', read_challenge },
 	{ 'p', read_problem },
+	{ 'r', read_renewal_info },
 };
 
 int

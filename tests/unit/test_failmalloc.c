@@ -359,6 +359,21 @@ persistent_challenge(void)
 	return r;
 }
 
+static int
+renewal_info(void)
+{
+	static const char text[] =
+	    "{\"suggestedWindow\":{\"start\":\"2026-01-02T04:00:00Z\","
+	    "\"end\":\"2026-01-03T04:00:00Z\"},"
+	    "\"explanationURL\":\"https://ca.test/why\"}";
+	struct acme_renewal_info *info = NULL;
+	int r = acme_renewal_info_parse(text, strlen(text), &info);
+
+	r = settle(r, info);
+	acme_renewal_info_free(info);
+	return r;
+}
+
 /* What doesn't fit into memory may be missing from it, never the document as such. */
 static int
 problem(void)
@@ -384,7 +399,7 @@ problem(void)
 
 static int (*const scenarios[])(void) = { whole_order, failed_order, json, keys,
 	rsa_key, new_key, request, read_request, chain, placeholder, challenges,
-	persistent_challenge, problem };
+	persistent_challenge, renewal_info, problem };
 
 /* ---- and with how much of it failing ---- */
 
