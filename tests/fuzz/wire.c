@@ -1,6 +1,7 @@
 /*
  * wire.c - the objects of RFC 8555 as a CA may send them: directory, order,
- * authorization, challenge, problem; renewal information. The first byte says which.
+ * authorization, challenge, problem, account; renewal information. The first byte says
+ * which.
  */
 #include "wire.h"
 
@@ -78,6 +79,19 @@ read_problem(const char *text, size_t len)
 }
 
 static void
+read_account(const char *text, size_t len)
+{
+	const struct acme_reply reply = {
+		.status = 200, .body = text, .body_len = len
+	};
+	struct acme_account_info info = { 0 };
+
+	if (acme_account_read(&reply, &info) == 0)
+		MUST(info.contacts == NULL || strchr(info.contacts, '\n') == NULL);
+	acme_account_info_clear(&info);
+}
+
+static void
 read_renewal_info(const char *text, size_t len)
 {
 	struct acme_renewal_info *info;
@@ -100,6 +114,7 @@ static const struct {
 	{ 'c', read_challenge },
 	{ 'p', read_problem },
 	{ 'r', read_renewal_info },
+	{ 'k', read_account },
 };
 
 int
