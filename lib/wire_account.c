@@ -123,19 +123,31 @@ read_status(const struct json *object)
 	return ACME_ACCOUNT_UNKNOWN;
 }
 
-/* One that holds a blank, or is no text, is none that we could have sent. */
+/* A URL has neither blanks nor control characters: others are none that we could have
+ * sent, and lines in them would be taken for ours. */
+static bool
+contact_ok(const char *text)
+{
+	if (text == NULL || *text == '\0')
+		return false;
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text <= ' ' || *text == 0x7f)
+			return false;
+	return true;
+}
+
 static int
 read_contacts(const struct json *object, char **ret)
 {
 	const struct json *list = json_get(object, "contact");
-	struct buffer text = { 0 };
+	_cleanup_(buffer_free) struct buffer text = { 0 };
 
 	if (json_type(list) != JSON_ARRAY)
 		return 0;
 	for (size_t i = 0; i < json_count(list) && i < CONTACTS_MAX; i++) {
 		const char *one = json_string(json_at(list, i));
 
-		if (one != NULL && *one != '\0' && strchr(one, ' ') == NULL)
+		if (contact_ok(one))
 			buffer_printf(&text, "%s%s", text.len > 0 ? " " : "", one);
 	}
 	return buffer_steal(&text, ret, NULL);

@@ -1,6 +1,7 @@
 /*
  * wire.c - the objects of RFC 8555 as a CA may send them: directory, order,
- * authorization, challenge, problem. The first byte says which.
+ * authorization, challenge, problem, account; renewal information. The first byte says
+ * which.
  */
 #include "wire.h"
 
@@ -77,6 +78,32 @@ read_problem(const char *text, size_t len)
 	acme_result_free(result);
 }
 
+static void
+read_account(const char *text, size_t len)
+{
+	const struct acme_reply reply = {
+		.status = 200, .body = text, .body_len = len
+	};
+	struct acme_account_info info = { 0 };
+
+	if (acme_account_read(&reply, &info) == 0)
+		MUST(info.contacts == NULL || strchr(info.contacts, '\n') == NULL);
+	acme_account_info_clear(&info);
+}
+
+static void
+read_renewal_info(const char *text, size_t len)
+{
+	struct acme_renewal_info *info;
+
+	if (acme_renewal_info_parse(text, len, &info) < 0)
+		return;
+	MUST(info->start < info->end && info->start >= 0);
+	MUST(info->explanation_url == NULL ||
+	    strncmp(info->explanation_url, "http", 4) == 0);
+	acme_renewal_info_free(info);
+}
+
 static const struct {
 	char letter;
 	void (*read)(const char *text, size_t len);
@@ -86,6 +113,8 @@ static const struct {
 	{ 'a', read_authz },
 	{ 'c', read_challenge },
 	{ 'p', read_problem },
+	{ 'r', read_renewal_info },
+	{ 'k', read_account },
 };
 
 int

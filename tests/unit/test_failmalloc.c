@@ -359,6 +359,46 @@ persistent_challenge(void)
 	return r;
 }
 
+static int
+renewal_info(void)
+{
+	static const char text[] =
+	    "{\"suggestedWindow\":{\"start\":\"2026-01-02T04:00:00Z\","
+	    "\"end\":\"2026-01-03T04:00:00Z\"},"
+	    "\"explanationURL\":\"https://ca.test/why\"}";
+	struct acme_renewal_info *info = NULL;
+	int r = acme_renewal_info_parse(text, strlen(text), &info);
+
+	r = settle(r, info);
+	acme_renewal_info_free(info);
+	return r;
+}
+
+static int
+account(void)
+{
+	static const char text[] =
+	    "{\"status\":\"valid\",\"contact\":[\"mailto:a@b.test\","
+	    "\"mailto:c@d.test\"]}";
+	const struct acme_reply reply = {
+		.status = 200, .body = text, .body_len = strlen(text)
+	};
+	struct acme_account_info info = { 0 };
+	char *payloads[3] = { NULL };
+	int r = acme_account_read(&reply, &info);
+
+	acme_account_info_clear(&info);
+	if (r == 0)
+		r = acme_account_contacts("mailto:a@b.test", &payloads[0]);
+	if (r == 0)
+		r = acme_account_deactivate(&payloads[1]);
+	if (r == 0)
+		r = acme_account_lookup(&payloads[2]);
+	for (size_t i = 0; i < ELEMENTS(payloads); i++)
+		free(payloads[i]);
+	return r;
+}
+
 /* What doesn't fit into memory may be missing from it, never the document as such. */
 static int
 problem(void)
@@ -384,7 +424,7 @@ problem(void)
 
 static int (*const scenarios[])(void) = { whole_order, failed_order, json, keys,
 	rsa_key, new_key, request, read_request, chain, placeholder, challenges,
-	persistent_challenge, problem };
+	persistent_challenge, renewal_info, account, problem };
 
 /* ---- and with how much of it failing ---- */
 
