@@ -70,6 +70,37 @@ chore_give_up(struct chore *c, const struct acme_result *failure)
 	ca_unref(ca);
 }
 
+static void
+refused_cb(int r, void *arg)
+{
+	struct chore *c = arg;
+	struct ca *ca = ca_ref(c->ca);
+	struct acme_result *failure = steal_ptr(c->refusal);
+
+	(void)r; /* said by others; it is found out again */
+	if (acme_result_is(failure, "accountDoesNotExist"))
+		ca_forgotten(ca);
+	if (ca->chore == c && failure != NULL)
+		chore_give_up(c, failure);
+	else if (ca->chore == c)
+		chore_give_up_errno(c, "refused by the CA: ", -ENOMEM);
+	acme_result_free(failure);
+	ca_unref(ca);
+}
+
+void
+chore_give_up_saved(struct chore *c, const struct acme_result *failure)
+{
+	struct acme_result *copy = acme_result_copy(failure);
+	int r;
+
+	acme_result_free(c->refusal);
+	c->refusal = copy;
+	r = store_after_commit(c->ca->means->store, refused_cb, c);
+	if (r < 0)
+		chore_give_up_errno(c, "refused by the CA: ", r);
+}
+
 void
 chore_give_up_text(
     struct chore *c, enum acme_class class, const char *what, const char *why)

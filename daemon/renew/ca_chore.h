@@ -38,13 +38,15 @@ struct chore {
 	struct acme_key *key; /* the new one, until it is stored */
 	struct keyjob *keyjob;
 	struct ca_request *request;
-	struct acme_result *refusal; /* of the keyChange */
+	struct acme_result *refusal; /* by the CA */
 };
 
 /* failure NULL: it is done. The CA may be gone after. */
 void chore_end(struct chore *c, const struct acme_result *failure);
 /* It stays as it was, and whoever waits for the CA goes on. */
 void chore_give_up(struct chore *c, const struct acme_result *failure);
+/* The same, once that is on disk: what was refused isn't tried again after a crash. */
+void chore_give_up_saved(struct chore *c, const struct acme_result *failure);
 void chore_give_up_text(
     struct chore *c, enum acme_class class, const char *what, const char *why);
 void chore_give_up_errno(struct chore *c, const char *what, int r);

@@ -72,7 +72,7 @@ told_cb(const struct acme_reply *reply, void *arg)
 		mark_ended(c);
 	} else if (reply->status >= 400 && reply->status < 500 && result != NULL) {
 		(void)own_account_set_state(c->ca->account, ACCOUNT_VALID);
-		chore_give_up(c, result);
+		chore_give_up_saved(c, result);
 	} else if (result != NULL) {
 		ca_fail(c->ca, result);
 	} else {

@@ -79,19 +79,9 @@ take(struct chore *c)
 static void
 drop(struct chore *c, const struct acme_result *failure)
 {
-	struct ca *ca = c->ca;
-	_cleanup_(acme_result_freep) struct acme_result *copy =
-	    acme_result_copy(failure);
-
-	(void)own_account_drop_next(ca->account);
-	if (acme_result_is(copy, "accountDoesNotExist"))
-		ca_forgotten(ca);
-	if (copy != NULL)
-		ca_history(ca, "rollover-failed", copy->detail);
-	if (ca->chore == c && copy != NULL)
-		chore_give_up(c, copy);
-	else if (ca->chore == c)
-		chore_give_up_errno(c, "the key is not changed: ", -ENOMEM);
+	(void)own_account_drop_next(c->ca->account);
+	ca_history(c->ca, "rollover-failed", failure != NULL ? failure->detail : NULL);
+	chore_give_up_saved(c, failure);
 }
 
 static void change(struct chore *c);

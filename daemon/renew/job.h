@@ -111,8 +111,6 @@ void job_drop(struct job *j);
 /* The one at work on this certificate, or NULL. */
 struct job *renewals_job(const struct renewals *r, int64_t certificate);
 struct ca *renewals_ca(const struct renewals *r, const char *name);
-/* A CA gives certificates again: those that are parked for an account are due. */
-void renewals_revive(struct renewals *r);
 /* Changes of accounts that are under way at CAs of their own end. */
 void accounts_drop(struct renewals *r);
 /* The inventory can't be written: nothing is begun for a while. Said once. */

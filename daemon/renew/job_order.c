@@ -18,6 +18,7 @@
 #include "renew/ca.h"
 #include "renew/due.h"
 #include "renew/order.h"
+#include "renew/repair.h"
 
 #define LISTENER_WAIT_SECONDS 60
 
@@ -137,10 +138,11 @@ is_due(const struct job *j, enum acme_key_type type)
 static void
 ca_gives(struct job *j, const char *name)
 {
+	static const struct repair_slice later = { 0, 0 };
 	struct ca *ca = renewals_ca(j->renewals, name);
 
 	if (ca != NULL && ca_was_stopped(ca))
-		renewals_revive(j->renewals);
+		repair_begin(j->renewals->repair, &later);
 }
 
 static void

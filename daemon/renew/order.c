@@ -59,7 +59,8 @@ order_fail(struct order *o, const struct acme_result *failure)
 
 	if (failure == NULL)
 		failure = &no_memory;
-	if (ca_stopped(o->ca) != NULL && strcmp(failure->stage, "store") != 0)
+	if (ca_stopped(o->ca) != NULL && strcmp(failure->stage, "store") != 0 &&
+	    strcmp(failure->stage, "key") != 0)
 		failure = ca_stopped(o->ca); /* whatever came of it: that is why */
 	/* a name that can't be validated says nothing of the CA, nor does a file here
 	 */

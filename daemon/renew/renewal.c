@@ -352,36 +352,6 @@ collect(struct some *some, int64_t id)
 	return 0;
 }
 
-static int
-parked_cb(const struct certificate *c, void *arg)
-{
-	return c->parked && !c->paused && due_error_is(c, "stage", "account")
-	    ? collect(arg, c->id)
-	    : 0;
-}
-
-void
-renewals_revive(struct renewals *r)
-{
-	struct some parked = { 0 };
-	int64_t now = clock_now();
-	int e;
-
-	e = certificate_walk(r->means.store, NULL, 0, parked_cb, &parked);
-	for (size_t i = 0; i < parked.count && e == 0; i++) {
-		_cleanup_(certificate_freep) struct certificate *c = NULL;
-
-		if (renewals_job(r, parked.ids[i]) != NULL ||
-		    certificate_get_id(r->means.store, parked.ids[i], &c) < 0)
-			continue;
-		c->parked = false;
-		c->next_at = now;
-		e = certificate_save(r->means.store, c);
-	}
-	free(parked.ids);
-	schedule_poke(r->means.schedule);
-}
-
 int
 renewals_repair(struct renewals *r)
 {

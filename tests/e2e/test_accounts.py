@@ -520,9 +520,11 @@ def test_a_key_file_that_cannot_be_used(place: Place, renewd: Renewd) -> None:
         renewd.set("ca pebble", account_key=f"file:{file}")
         renewd.add_certificate(f"n{number}.example.test")
         renewd.reload()
-        shown = renewd.wait_certificate(f"n{number}.example.test", failures=1)
-        assert f"account_key {file}" in shown["last_error"]["detail"]
-        assert says in shown["last_error"]["detail"]
+        name = f"n{number}.example.test"
+        wait_until(lambda name=name: renewd.certificate(name)["last_error"], "it has failed")
+        detail = renewd.certificate(name)["last_error"]["detail"]
+        assert f"account_key {file}" in detail
+        assert says in detail
 
 
 def test_a_key_is_not_shared(place: Place, renewd: Renewd, pebble: Pebble) -> None:

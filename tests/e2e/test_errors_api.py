@@ -153,11 +153,12 @@ def test_wrong_fields_all_at_once(serving: Renewd) -> None:
         errors.setdefault(error["field"], []).append(error["message"])
     assert {field: len(messages) for field, messages in errors.items()} == {
         "domain": 1, "domains": 1, "keys": 2, "profile": 1, "placeholder": 1, "must_staple": 1,
-        "deploy": 1, "ca": 1, "reuse_key": 1, "challenge": 1}
+        "deploy": 1, "ca": 2, "reuse_key": 1, "challenge": 1}
     assert 'did you mean "domains"?' in errors["domain"][0]
     assert errors["domains"] == errors["placeholder"] == errors["reuse_key"] == [TYPES]
     assert errors["challenge"] == ['"challenge" must not hold control characters']
     assert "accept_terms = yes" in errors["ca"][0]
+    assert "eab_kid" in errors["ca"][1]
     done = serving.ctl("add", "new.example.test", "--ca=google", "--keys=dsa", check=False)
     assert done.returncode == 1 and done.stderr.count("\n") == 1
     assert "accept_terms = yes" in done.stderr and "dsa" in done.stderr
