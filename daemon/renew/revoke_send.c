@@ -26,6 +26,7 @@ struct revoke_send {
 	revoke_sent_cb *cb;
 	void *arg;
 	char *directory; /* of the account that ordered it; NULL: not known */
+	bool account_ended;
 	struct ca *ca;
 	bool by_own_key;
 	struct acme_key *key; /* the certificate's */
@@ -177,7 +178,8 @@ use_account(struct revoke_send *s)
 {
 	struct ca *ca = renewals_ca(s->renewals, s->row->ca);
 
-	if (ca == NULL ||
+	/* one that has ended would only be replaced by another, which can't either */
+	if (ca == NULL || s->account_ended ||
 	    !is_at(config_ca(s->renewals->config, s->row->ca), s->directory)) {
 		use_own_key(s);
 		return;
@@ -197,6 +199,7 @@ account_cb(const struct account *a, void *arg)
 		return 0;
 	free(s->directory);
 	s->directory = strdup(a->directory);
+	s->account_ended = a->state != ACCOUNT_VALID;
 	return s->directory != NULL ? 0 : -ENOMEM;
 }
 
