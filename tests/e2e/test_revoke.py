@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -113,6 +115,13 @@ def write_key(path: Path) -> None:
         Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
 
+def write_request(path: Path, name: str) -> None:
+    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).add_extension(
+        x509.SubjectAlternativeName([x509.DNSName(name)]), False)
+    path.write_bytes(request.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+                     .public_bytes(Encoding.PEM))
+
+
 def test_key_compromise(version: str, renewd: Renewd, pebble: Pebble) -> None:
     """Every certificate with that key, another key at once, and never that one again."""
     renewd.add_certificate(NAME, reuse_key=True)
@@ -196,6 +205,39 @@ def test_key_compromise_where_the_key_has_to_stay(version: str, place: Place, re
     renewd.reload()
     wait_until(lambda: serials(renewd.wait_state(NAME)) != [serial], "it has another")
     assert query(renewd, "SELECT count(DISTINCT spki) FROM issued") == [(2,)]
+
+
+def test_a_key_that_is_elsewhere(version: str, place: Place, renewd: Renewd,
+                                 pebble: Pebble) -> None:
+    """Only the account can sign: where it can't now, it is waited for."""
+    assert pebble.front
+    path = place.path / "own.csr"
+    write_request(path, NAME)
+    (serial,) = issue(renewd, NAME, csr_file=str(path), placeholder=False)
+    stop = json.dumps({"type": "urn:ietf:params:acme:error:userActionRequired",
+                       "detail": "terms have changed"})
+    pebble.front.set_lines(
+        "http-request return status 403 content-type application/problem+json "
+        f"string '{stop}' hdr Replay-Nonce bm9uY2U if {{ path_beg /order-plz }}")
+    renewd.ctl("add", "other.example.test")
+    renewd.wait_certificate("other.example.test", activity="parked")
+    reply = revoke(renewd, reason="cessationOfOperation")
+    assert reply.status == 502
+    assert "terms of service" in reply.body.decode()
+    assert not revoked(pebble, serial)
+    assert len(query(renewd, "SELECT * FROM revocations")) == 1
+    pebble.front.set_lines("")
+    renewd.reload()
+    assert revoke(renewd, reason="cessationOfOperation").status == 200
+    assert reason_of(pebble, serial) == 5
+    # and where it will never be
+    write_request(path, NAME)
+    renewd.ctl("renew", "--wait", NAME)
+    renewd.ctl("deactivate", "pebble")
+    reply = revoke(renewd)
+    assert reply.status == 502
+    assert "its key is not here" in reply.body.decode()
+    assert query(renewd, "SELECT * FROM revocations") == []
 
 
 def test_superseded(version: str, place: Place, renewd: Renewd, pebble: Pebble) -> None:
