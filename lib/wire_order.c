@@ -10,6 +10,7 @@
 
 #include "base64url.h"
 #include "json.h"
+#include "rfc3339.h"
 
 static const struct {
 	const char *name;
@@ -130,22 +131,6 @@ read_authorizations(const struct json *list, struct wire_order *o)
 	return 0;
 }
 
-/* RFC 3339 in UTC, fractions of a second left out; else nothing. */
-static int64_t
-read_expires(const struct json *json)
-{
-	const char *text = json_string(json_get(json, "expires"));
-	struct tm tm = { 0 };
-	const char *end;
-
-	end = text != NULL ? strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) : NULL;
-	if (end == NULL)
-		return 0;
-	if (*end == '.')
-		end += 1 + strspn(end + 1, "0123456789");
-	return strcmp(end, "Z") == 0 ? timegm(&tm) : 0;
-}
-
 static int
 read_members(const struct json *json, struct wire_order *o)
 {
@@ -161,7 +146,8 @@ read_members(const struct json *json, struct wire_order *o)
 		r = wire_url(json, "certificate", &o->certificate);
 	if (r < 0)
 		return r;
-	o->expires = read_expires(json);
+	if (rfc3339_parse(json_string(json_get(json, "expires")), &o->expires) < 0)
+		o->expires = 0; /* not known */
 	o->error = wire_problem_from(json_get(json, "error"), "order");
 	return 0;
 }

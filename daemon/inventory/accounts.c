@@ -95,7 +95,8 @@ account_find(struct store *s, const char *ca, const char *directory,
 	struct statement *q;
 
 	q = store_read(s,
-	    "SELECT " COLUMNS " FROM accounts WHERE ca = ?1 AND directory = ?2"
+	    "SELECT " COLUMNS
+	    " FROM accounts WHERE ca = ?1 COLLATE NOCASE AND directory = ?2"
 	    " AND (?3 IS NULL OR thumbprint = ?3 OR next_thumbprint = ?3)"
 	    " ORDER BY id DESC LIMIT 1");
 	bind_text(q, ca);

@@ -1,7 +1,7 @@
 /*
  * statement.h - inside inventory/: prepared statements, bound and read in order.
  *
- * store_statement() gives a statement that is kept for the next time; it ends the need
+ * store_read() gives a statement that is kept for the next time; it ends the need
  * for error checks at each step: bindings and columns advance by themselves, and
  * statement_run() or statement_step() report the first thing that went wrong.
  */

@@ -18,65 +18,21 @@
 #include "inventory/explain.h"
 #include "inventory/migrations.h"
 #include "inventory/statement.h"
+#include "inventory/store_private.h"
 #include "platform/clock.h"
 #include "platform/log.h"
 #include "scope.h"
 
-#define STATEMENTS_MAX  128
-#define LISTENERS_MAX   4
-#define PARAMETER_FIRST 1
 #define BUSY_MS         1000  /* sqlite3(1) in somebody's hands; the loop waits */
 #define COMMIT_PRIORITY 2     /* after all else of this turn */
 #define LATEST_US       20000 /* whatever else there always is to do */
 #define QUIET_SECONDS   120   /* without a failure: it works again */
 
-struct statement {
-	struct store *store;
-	const char *sql;
-	sqlite3_stmt *handle;
-	int next; /* parameter or column */
-	bool stepped;
-	int error;
-};
-
-struct waiter {
-	store_committed_cb *cb;
-	void *arg;
-};
-
-struct listener {
-	void (*cb)(void *arg);
-	void *arg;
-};
-
-struct store {
-	sqlite3 *db;
-	int lock_fd;
-	struct event *commit_event; /* NULL without a loop */
-	struct event *latest_event; /* the same, where that doesn't get its turn */
-	bool in_transaction;
-	int failed; /* a write of this turn failed: it can't be committed */
-	struct waiter *waiters;
-	size_t waiter_count;
-	size_t waiter_size;
-	struct waiter *running; /* whose callbacks are being called */
-	size_t running_count;
-	int64_t failed_at; /* a commit last failed; 0: they work */
-	bool opened;
-	bool damaged; /* said */
-	void (*failure_cb)(int error, void *arg);
-	void *failure_arg;
-	struct listener listeners[LISTENERS_MAX];
-	size_t listener_count;
-	struct statement statements[STATEMENTS_MAX];
-	size_t statement_count;
-};
-
 DEFINE_CLEANUP(struct store, store_close)
 
 /* A damaged page may be met in any query, so it is said here; once. */
-static int
-errno_of(struct store *s, int code)
+int
+store_errno(struct store *s, int code)
 {
 	int r = explain_errno(s->db, code);
 
@@ -91,44 +47,13 @@ errno_of(struct store *s, int code)
 static int
 execute(struct store *s, const char *sql)
 {
-	return errno_of(s, sqlite3_exec(s->db, sql, NULL, NULL, NULL));
+	return store_errno(s, sqlite3_exec(s->db, sql, NULL, NULL, NULL));
 }
 
-/* ---- statements ---- */
+/* ---- commits ---- */
 
-static struct statement *
-prepare(struct store *s, const char *sql)
-{
-	struct statement *q;
-
-	for (size_t i = 0; i < s->statement_count; i++)
-		if (s->statements[i].sql == sql) {
-			q = &s->statements[i];
-			q->next = PARAMETER_FIRST;
-			q->error = q->handle != NULL ? 0 : -EIO;
-			q->stepped = false;
-			return q;
-		}
-	if (s->statement_count == STATEMENTS_MAX)
-		abort(); /* a bug: statements are constants, and fewer than that */
-	q = &s->statements[s->statement_count];
-	*q = (struct statement){ .store = s, .sql = sql, .next = PARAMETER_FIRST };
-	q->error = errno_of(s,
-	    sqlite3_prepare_v3(
-		s->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &q->handle, NULL));
-	if (q->error == 0)
-		s->statement_count++;
-	return q;
-}
-
-struct statement *
-store_read(struct store *s, const char *sql)
-{
-	return prepare(s, sql);
-}
-
-static void
-tell_failure(struct store *s, int r)
+void
+store_tell_failure(struct store *s, int r)
 {
 	s->failed_at = clock_now();
 	if (s->failure_cb != NULL)
@@ -160,8 +85,8 @@ commit_later(struct store *s)
 		event_add(s->latest_event, &latest);
 }
 
-static int
-begin(struct store *s)
+int
+store_begin(struct store *s)
 {
 	int r;
 
@@ -169,7 +94,7 @@ begin(struct store *s)
 		return s->failed;
 	r = execute(s, "BEGIN IMMEDIATE");
 	if (r < 0) {
-		tell_failure(s, r);
+		store_tell_failure(s, r);
 		return r;
 	}
 	s->in_transaction = true;
@@ -177,154 +102,6 @@ begin(struct store *s)
 	commit_later(s);
 	return 0;
 }
-
-struct statement *
-store_write(struct store *s, const char *sql)
-{
-	int r = begin(s);
-	struct statement *q = prepare(s, sql);
-
-	if (r < 0 && q->error == 0)
-		q->error = r;
-	return q;
-}
-
-static void
-note(struct statement *q, int code)
-{
-	if (q->error == 0)
-		q->error = errno_of(q->store, code);
-}
-
-void
-bind_integer(struct statement *q, int64_t value)
-{
-	if (q->error == 0)
-		note(q, sqlite3_bind_int64(q->handle, q->next++, value));
-}
-
-void
-bind_text(struct statement *q, const char *text)
-{
-	if (q->error == 0)
-		note(q,
-		    sqlite3_bind_text(
-			q->handle, q->next++, text, -1, SQLITE_TRANSIENT));
-}
-
-void
-bind_blob(struct statement *q, const void *data, size_t len)
-{
-	if (q->error == 0)
-		note(q,
-		    sqlite3_bind_blob64(q->handle, q->next++, data != NULL ? data : "",
-			len, SQLITE_TRANSIENT));
-}
-
-void
-statement_reset(struct statement *q)
-{
-	if (q->handle != NULL) {
-		sqlite3_reset(q->handle);
-		sqlite3_clear_bindings(q->handle);
-	}
-	q->next = PARAMETER_FIRST;
-	q->stepped = false;
-}
-
-int
-statement_step(struct statement *q)
-{
-	int code;
-	int r;
-
-	if (q->error < 0) {
-		r = q->error;
-		statement_reset(q);
-		return r;
-	}
-	code = sqlite3_step(q->handle);
-	q->next = 0;
-	q->stepped = true;
-	if (code == SQLITE_ROW)
-		return 1;
-	r = errno_of(q->store, code);
-	/* a constraint undoes its own statement; anything else may have undone more */
-	if (r < 0 && r != -EEXIST && q->store->in_transaction &&
-	    !sqlite3_stmt_readonly(q->handle)) {
-		q->store->failed = r;
-		tell_failure(q->store, r);
-	}
-	statement_reset(q);
-	return r;
-}
-
-int
-statement_run(struct statement *q)
-{
-	int r = statement_step(q);
-
-	if (r == 1) {
-		statement_reset(q);
-		return 0;
-	}
-	return r;
-}
-
-int64_t
-column_integer(struct statement *q)
-{
-	return sqlite3_column_int64(q->handle, q->next++);
-}
-
-const char *
-column_text(struct statement *q)
-{
-	return (const char *)sqlite3_column_text(q->handle, q->next++);
-}
-
-int
-column_copy(struct statement *q, char **field)
-{
-	const char *text = column_text(q);
-
-	free(*field);
-	*field = NULL;
-	if (text == NULL)
-		return 0;
-	*field = strdup(text);
-	return *field != NULL ? 0 : -ENOMEM;
-}
-
-int
-column_secret(struct statement *q, unsigned char **ret, size_t *ret_len)
-{
-	const void *data = sqlite3_column_blob(q->handle, q->next);
-	size_t len = (size_t)sqlite3_column_bytes(q->handle, q->next++);
-	unsigned char *copy = malloc(len + 1);
-
-	if (copy == NULL)
-		return -ENOMEM;
-	if (len > 0)
-		memcpy(copy, data, len);
-	*ret = copy;
-	*ret_len = len;
-	return 0;
-}
-
-int64_t
-store_last_id(struct store *s)
-{
-	return sqlite3_last_insert_rowid(s->db);
-}
-
-int
-store_changes(struct store *s)
-{
-	return sqlite3_changes(s->db);
-}
-
-/* ---- commits ---- */
 
 static int
 commit(struct store *s)
@@ -351,7 +128,7 @@ store_flush(struct store *s)
 	if (s->latest_event != NULL)
 		event_del(s->latest_event);
 	if (r < 0)
-		tell_failure(s, r);
+		store_tell_failure(s, r);
 	if (r == 0 && wrote)
 		tell_success(s);
 	for (size_t i = 0; r == 0 && wrote && i < s->listener_count; i++)
@@ -573,7 +350,7 @@ open_database(struct store *s, const char *path)
 	r = make_file(path);
 	if (r < 0)
 		return r;
-	r = errno_of(s,
+	r = store_errno(s,
 	    sqlite3_open_v2(
 		path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL));
 	if (r == 0)

@@ -318,7 +318,7 @@ start(struct ari *a, const struct renewal_info *row, struct ca *ca, const char *
 		drop(q);
 		return -ENOMEM;
 	}
-	ca_when_ready(ca, ready_cb, q);
+	ca_when_directory(ca, ready_cb, q);
 	return 0;
 }
 

@@ -25,21 +25,41 @@ static own_account_cb account_cb;
 
 /* ---- making, comparing, freeing ---- */
 
-/* A failure is no reason not to try again, from the start where nobody uses it: key
- * files may be others; an old directory may have changed. */
+static bool
+is_old(const struct ca *ca)
+{
+	int64_t age = clock_now() - ca->directory_at;
+
+	return age > DIRECTORY_SECONDS || age < 0;
+}
+
+/* A failure is no reason not to try again, from the start where nobody uses it, not
+ * even an order that sleeps: key files may be others; an old directory may have
+ * changed. */
 static void
 refresh(struct ca *ca)
 {
-	int64_t age = clock_now() - ca->directory_at;
 	bool failed;
 
 	if (ca->session == NULL || ca->request != NULL)
 		return;
 	failed = acme_session_result(ca->session) != NULL;
-	if (failed && ca->active == 0)
+	ca->account_is_other |= failed;
+	if (failed && ca->active == 0 && ca->users == 0) {
 		ca->session = acme_session_free(ca->session);
-	else if (failed || age > DIRECTORY_SECONDS || age < 0)
+		ca->directory_known = false;
+	} else if (failed || is_old(ca)) {
 		acme_session_again(ca->session);
+	}
+}
+
+/* Whoever comes now wants more than the directory. */
+static void
+want_account(struct ca *ca)
+{
+	if (ca->directory_only)
+		ca->account_is_other = true;
+	ca->directory_only = false;
 }
 
 static void
@@ -51,6 +71,7 @@ timer_cb(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (ca->chore == NULL && !own_account_find(ca->account))
 		return;
+	want_account(ca);
 	refresh(ca);
 	ca_prepare(ca);
 }
@@ -176,12 +197,18 @@ account_cb(const struct acme_result *failure, void *arg)
 		ca_fail(ca, failure);
 }
 
+static bool
+without_account(const struct ca *ca)
+{
+	return ca->no_account || ca->directory_only;
+}
+
 /* True: the account is stored; false: something was started that goes on, or failed. */
 static bool
 have_account(struct ca *ca)
 {
 	struct acme_result *failure = NULL;
-	int r = ca->no_account ? 1 : own_account_prepare(ca->account, &failure);
+	int r = without_account(ca) ? 1 : own_account_prepare(ca->account, &failure);
 
 	if (r < 0 && failure != NULL)
 		ca_fail(ca, failure);
@@ -200,12 +227,12 @@ ca_set_account(struct ca *ca, struct acme_result **ret_failure)
 		.url = own_account_url(ca->account),
 		.contacts = settings->contacts,
 		.accept_terms = settings->accept_terms,
-		.none = ca->no_account,
+		.none = without_account(ca),
 	};
 	unsigned char *eab_key = NULL;
 	int r = 0;
 
-	if (settings->eab_kid != NULL && account.url == NULL && !ca->no_account) {
+	if (settings->eab_kid != NULL && account.url == NULL && !account.none) {
 		r = eab_read(settings, &eab_key, &account.eab_key_len, ret_failure);
 		account.eab_kid = settings->eab_kid;
 		account.eab_key = eab_key;
@@ -261,6 +288,7 @@ session_reply_cb(const struct acme_reply *reply, void *arg)
 
 	ca->request = NULL;
 	acme_session_reply(ca->session, reply);
+	ca->directory_known |= acme_session_result(ca->session) == NULL;
 	ca_prepare(ca);
 }
 
@@ -283,6 +311,12 @@ session_finished(struct ca *ca)
 	    strcmp(ca->last_failure->stage, "directory") == 0)
 		ca_note(ca, NULL); /* it answers again, order or not */
 	ca_ref(ca);
+	if (ca->directory_only) {
+		want_account(ca); /* the next one may */
+		ca_tell(ca, NULL);
+		ca_unref(ca);
+		return;
+	}
 	ca_release_held(ca);
 	if (!ca_chore_step(ca)) {
 		ca_tell(ca, ca->stopped);
@@ -332,6 +366,35 @@ ca_when_ready(struct ca *ca, ca_ready_cb *cb, void *arg)
 		ca_tell(ca, ca->stopped);
 		return;
 	}
+	want_account(ca);
+	refresh(ca);
+	ca_prepare(ca);
+}
+
+/* Is an account there, or on its way for somebody else? */
+static bool
+has_account(const struct ca *ca)
+{
+	return !TAILQ_EMPTY(&ca->waiters) || ca->chore != NULL ||
+	    own_account_find(ca->account);
+}
+
+void
+ca_when_directory(struct ca *ca, ca_ready_cb *cb, void *arg)
+{
+	if (ca->directory_known && (ca->stopped != NULL || !is_old(ca))) {
+		cb(NULL, arg);
+		return;
+	}
+	if (!ca->directory_only && has_account(ca)) {
+		ca_when_ready(ca, cb, arg);
+		return;
+	}
+	if (ca_add_waiter(ca, cb, arg) < 0)
+		return;
+	if (!ca->directory_only)
+		ca->account_is_other = true;
+	ca->directory_only = true;
 	refresh(ca);
 	ca_prepare(ca);
 }

@@ -38,6 +38,9 @@ void ca_look(struct ca *ca);
  * here. */
 typedef void ca_ready_cb(const struct acme_result *failure, void *arg);
 void ca_when_ready(struct ca *ca, ca_ready_cb *cb, void *arg);
+/* The same for what isn't signed: no account is made for it where there is none, and it
+ * may be asked for while the CA is stopped. */
+void ca_when_directory(struct ca *ca, ca_ready_cb *cb, void *arg);
 /* The callbacks with this arg are forgotten. */
 void ca_forget(struct ca *ca, void *arg);
 

@@ -28,6 +28,8 @@ struct ca {
 	bool account_is_other; /* than the session's */
 	struct acme_session *session;
 	int64_t directory_at;
+	bool directory_known;
+	bool directory_only; /* it has no account, and whoever waits needs none */
 	struct ca_request *request; /* of the session itself */
 	struct ca_request *check;   /* is the account still good? */
 	unsigned active;            /* requests on their way, or held */

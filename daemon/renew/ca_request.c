@@ -375,9 +375,12 @@ int
 ca_send(struct ca *ca, const struct acme_request *request, ca_reply_cb *cb, void *arg,
     struct ca_request **ret)
 {
-	struct ca_request *q = calloc(1, sizeof(*q));
+	struct ca_request *q;
 	int r;
 
+	if (ca->session == NULL)
+		return -ENOTCONN;
+	q = calloc(1, sizeof(*q));
 	if (q == NULL)
 		return -ENOMEM;
 	q->ca = ca;

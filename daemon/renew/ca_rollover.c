@@ -240,15 +240,6 @@ key_made_cb(struct acme_key *key, void *arg)
 		chore_give_up_errno(c, "cannot make a key: ", -EIO);
 }
 
-static bool
-is_same_key(const struct acme_key *a, const struct acme_key *b)
-{
-	char x[ACME_THUMBPRINT_SIZE], y[ACME_THUMBPRINT_SIZE];
-
-	return acme_key_thumbprint(a, x) == 0 && acme_key_thumbprint(b, y) == 0 &&
-	    strcmp(x, y) == 0;
-}
-
 /* account_key = file:PATH: renewd makes no key there, but takes the one that is. */
 static void
 take_file(struct chore *c)
@@ -262,7 +253,7 @@ take_file(struct chore *c)
 		chore_give_up(c, failure);
 	else if (r < 0)
 		chore_give_up_errno(c, "cannot read the key: ", r);
-	else if (is_same_key(c->key, own_account_key(c->ca->account)))
+	else if (acme_key_equal(c->key, own_account_key(c->ca->account)))
 		chore_give_up_text(c, ACME_GIVE_UP,
 		    "the key is your own, and the file still has the one in use: put "
 		    "another into it and ask again: ",

@@ -172,7 +172,7 @@ owner_cb(const struct account *a, void *arg)
 	struct owner *o = arg;
 	const struct ca_config *config;
 
-	if (a->id != o->account)
+	if (a->id != o->account || a->state != ACCOUNT_VALID)
 		return 0;
 	config = config_ca(o->renewals->config, a->ca);
 	if (config != NULL && config->directory != NULL &&

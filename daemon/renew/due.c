@@ -259,8 +259,8 @@ due_is_target(const struct certificate_spec *spec, const char *target)
 	return false;
 }
 
-static const struct deployment *
-find_deployment(const struct deployment *rows, size_t count, const char *target)
+const struct deployment *
+due_find_deployment(const struct deployment *rows, size_t count, const char *target)
 {
 	for (size_t i = 0; i < count; i++)
 		if (strcasecmp(rows[i].target, target) == 0)
@@ -297,7 +297,7 @@ due_next(const struct certificate *c, const struct certificate_spec *spec,
 	     i++)
 		at = earlier(at,
 		    next_deployment(c,
-			find_deployment(
+			due_find_deployment(
 			    deployments, deployment_count, spec->deploy.v[i]),
 			now));
 	/* whatever the facts say, never at once again */
@@ -319,4 +319,11 @@ due_error_is(const struct certificate *c, const char *member, const char *text)
 	same = is != NULL && strcmp(is, text) == 0;
 	json_free(error);
 	return same;
+}
+
+bool
+due_told_to_wait(const struct certificate *c, int64_t now)
+{
+	return c->next_attempt > now &&
+	    due_error_is(c, "class", acme_class_name(ACME_LATER));
 }

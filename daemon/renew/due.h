@@ -54,4 +54,11 @@ int64_t due_next(const struct certificate *c, const struct certificate_spec *spe
 /* Does the last error, as the API shows it, have this text in this member? */
 bool due_error_is(const struct certificate *c, const char *member, const char *text);
 
+/* Has the CA, not renewd, said when it may be asked again? Nobody gets past that. */
+bool due_told_to_wait(const struct certificate *c, int64_t now);
+
+/* NULL: this target hasn't been told of anything. */
+const struct deployment *due_find_deployment(
+    const struct deployment *rows, size_t count, const char *target);
+
 #endif

@@ -27,9 +27,8 @@ read_deployment(const struct job *j, const char *target, struct deployment **ret
 
 	*ret = NULL;
 	r = deployment_list(j->renewals->means.store, j->row->id, ret_rows, ret_count);
-	for (size_t i = 0; r == 0 && i < *ret_count; i++)
-		if (strcasecmp((*ret_rows)[i].target, target) == 0)
-			*ret = &(*ret_rows)[i];
+	if (r == 0)
+		*ret = due_find_deployment(*ret_rows, *ret_count, target);
 	return r;
 }
 

@@ -188,14 +188,28 @@ ordered_cb(const struct acme_result *failure, void *arg)
 	job_step(j);
 }
 
+/* Would the CA refuse this key once more? */
+static bool
+was_refused(const struct job *j)
+{
+	if (!due_error_is(j->row, "type", "urn:ietf:params:acme:error:badPublicKey") ||
+	    due_error_is(j->row, "stage", "account"))
+		return false;
+	log_line(LOG_WARNING, &(struct log_fields){ .certificate = j->row->name },
+	    "its key is not used again, a new one is made: the CA refused it");
+	return true;
+}
+
 /* The key of the certificate that is replaced, where it shall stay and still fits. */
 static const struct secret *
 key_to_reuse(const struct job *j, enum acme_key_type key_type)
 {
 	const struct issued *i = due_find(j->issued, j->issued_count, key_type);
 
-	return j->spec->reuse_key && i != NULL && i->key_type == key_type ? &i->key
-									  : NULL;
+	if (!j->spec->reuse_key || i == NULL || i->key_type != key_type ||
+	    i->key.len == 0 || was_refused(j))
+		return NULL;
+	return &i->key;
 }
 
 static int

@@ -10,23 +10,20 @@
 #include "inventory/inventory.h"
 #include "scope.h"
 
-static int
-compare_cb(const struct account *a, void *arg)
-{
-	return strcmp(a->thumbprint, arg) == 0 ? -EEXIST : 0;
-}
-
 /* RFC 8555 section 11.1: whoever has the server's key must not have the account. */
 static const char *
 is_account(struct store *store, const struct acme_key *key)
 {
+	_cleanup_(account_freep) struct account *account = NULL;
 	char thumbprint[ACME_THUMBPRINT_SIZE];
 
 	if (acme_key_thumbprint(key, thumbprint) < 0)
 		return "it can't be read";
-	return account_walk(store, compare_cb, thumbprint) == -EEXIST
+	if (account_of_key(store, thumbprint, &account) < 0)
+		return NULL;
+	return strcmp(account->thumbprint, thumbprint) == 0
 	    ? "it is the key of an account at a CA"
-	    : NULL;
+	    : "it is, or was, the key of an account at a CA";
 }
 
 static const char *

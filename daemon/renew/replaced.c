@@ -16,15 +16,6 @@
 #include "renew/revoker.h"
 #include "result.h"
 
-static const struct deployment *
-find(const struct deployment *rows, size_t count, const char *target)
-{
-	for (size_t i = 0; i < count; i++)
-		if (strcasecmp(rows[i].target, target) == 0)
-			return &rows[i];
-	return NULL;
-}
-
 static bool
 has_taken(const struct deployment *d, const char *bundled)
 {
@@ -38,7 +29,7 @@ find_behind(const struct job *j, const struct deployment *rows, size_t count,
     const struct deployment **ret)
 {
 	for (size_t i = 0; i < j->spec->deploy.n; i++) {
-		*ret = find(rows, count, j->spec->deploy.v[i]);
+		*ret = due_find_deployment(rows, count, j->spec->deploy.v[i]);
 		if (!has_taken(*ret, j->row->bundled))
 			return j->spec->deploy.v[i];
 	}

@@ -19,14 +19,6 @@
 #include "renew/removal.h"
 #include "schedule/schedule.h"
 
-/* The CA, not renewd, has said when: nobody gets past that. */
-static bool
-told_to_wait(const struct certificate *c, int64_t now)
-{
-	return c->next_attempt > now &&
-	    due_error_is(c, "class", acme_class_name(ACME_LATER));
-}
-
 static int64_t
 last_id(const struct job *j)
 {
@@ -107,7 +99,7 @@ renewals_ask(
 			return look_now(r, j->row);
 		return 0;
 	}
-	if (told_to_wait(j->row, now)) {
+	if (due_told_to_wait(j->row, now)) {
 		*ret = RENEWAL_NOT_ALLOWED;
 		return 0;
 	}

@@ -47,14 +47,6 @@ take_row(struct renewals *r, int64_t certificate, struct certificate **ret)
 	return certificate_get_id(r->means.store, certificate, ret);
 }
 
-/* Nothing passes what the CA said about waiting. */
-static bool
-told_to_wait(const struct certificate *c, int64_t now)
-{
-	return c->next_attempt > now &&
-	    due_error_is(c, "class", acme_class_name(ACME_LATER));
-}
-
 static int
 order_now(struct asking *a, int64_t certificate)
 {
@@ -65,7 +57,7 @@ order_now(struct asking *a, int64_t certificate)
 	if (r < 0 || c->removed_at != 0)
 		return r;
 	c->parked = false;
-	if (!told_to_wait(c, a->now))
+	if (!due_told_to_wait(c, a->now))
 		c->next_attempt = 0;
 	c->next_at = a->now;
 	return certificate_save(a->renewals->means.store, c);

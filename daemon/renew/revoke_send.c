@@ -26,6 +26,7 @@ struct revoke_send {
 	revoke_sent_cb *cb;
 	void *arg;
 	char *directory; /* of the account that ordered it; NULL: not known */
+	bool account_ended;
 	struct ca *ca;
 	bool by_own_key;
 	struct acme_key *key; /* the certificate's */
@@ -71,6 +72,13 @@ is_refusal(const struct acme_result *failure)
 	    !acme_result_is(failure, "badNonce");
 }
 
+/* Not for a request that was made elsewhere (csr_file). */
+static bool
+has_key(const struct revoke_send *s)
+{
+	return s->row->key.len > 0;
+}
+
 /* ---- the request ---- */
 
 static void
@@ -87,7 +95,7 @@ reply_cb(const struct acme_reply *reply, void *arg)
 	failure = acme_reply_result(reply, STAGE);
 	if (failure == NULL)
 		fail_here(s, ACME_RETRY, "out of memory", 0);
-	else if (is_refusal(failure) && !s->by_own_key &&
+	else if (is_refusal(failure) && !s->by_own_key && has_key(s) &&
 	    !acme_result_is(failure, "badRevocationReason"))
 		use_own_key(s);
 	else
@@ -111,13 +119,15 @@ send_it(struct revoke_send *s)
 
 /* ---- who signs ---- */
 
-/* The account can't be had, or is another than it was: that is no obstacle. */
+/* The account can't be had, or is another than it was: that is no obstacle where the
+ * key is here. Where it isn't, the account may still be had another time. */
 static void
 ready_cb(const struct acme_result *failure, void *arg)
 {
 	struct revoke_send *s = arg;
 
-	if (failure != NULL && !s->by_own_key && strcmp(failure->stage, "account") == 0)
+	if (failure != NULL && !s->by_own_key && has_key(s) &&
+	    strcmp(failure->stage, "account") == 0)
 		use_own_key(s);
 	else if (failure != NULL)
 		end(s, failure, false);
@@ -156,6 +166,13 @@ use_own_key(struct revoke_send *s)
 	const struct ca_config *way = find_way(s);
 	int r = 0;
 
+	if (!has_key(s)) {
+		fail_here(s, ACME_GIVE_UP,
+		    "the account that ordered it is not to be had any more, and its "
+		    "key is not here (csr_file)",
+		    0);
+		return;
+	}
 	s->by_own_key = true;
 	if (s->ca != NULL)
 		ca_forget(s->ca, s);
@@ -165,9 +182,8 @@ use_own_key(struct revoke_send *s)
 	if (r == 0)
 		r = ca_new_without_account(
 		    &s->renewals->means, way != NULL ? way : &bare, &s->ca);
-	if (r < 0) /* without the key it can't be had by waiting (csr_file) */
-		fail_here(s, s->row->key.len > 0 ? ACME_RETRY : ACME_GIVE_UP,
-		    "cannot use the certificate's key", r);
+	if (r < 0)
+		fail_here(s, ACME_RETRY, "cannot use the certificate's key", r);
 	else
 		ca_when_ready(s->ca, ready_cb, s);
 }
@@ -177,7 +193,8 @@ use_account(struct revoke_send *s)
 {
 	struct ca *ca = renewals_ca(s->renewals, s->row->ca);
 
-	if (ca == NULL ||
+	/* one that has ended would only be replaced by another, which can't either */
+	if (ca == NULL || s->account_ended ||
 	    !is_at(config_ca(s->renewals->config, s->row->ca), s->directory)) {
 		use_own_key(s);
 		return;
@@ -197,6 +214,7 @@ account_cb(const struct account *a, void *arg)
 		return 0;
 	free(s->directory);
 	s->directory = strdup(a->directory);
+	s->account_ended = a->state != ACCOUNT_VALID;
 	return s->directory != NULL ? 0 : -ENOMEM;
 }
 

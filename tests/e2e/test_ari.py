@@ -94,7 +94,7 @@ def issue(renewd: Renewd, proxy: Proxy) -> dict:
 
 
 def set_rows(renewd: Renewd, fields: str) -> None:
-    """Changes the rows; for when it is stopped."""
+    """Changes the rows, best while it is stopped."""
     with sqlite3.connect(renewd.state_dir / "renewd.db") as db:
         db.execute(f"UPDATE renewal_info SET {fields}")
 
@@ -361,6 +361,40 @@ def test_a_ca_that_left_the_configuration(renewd: Renewd, proxy: Proxy) -> None:
     assert proxy.count(ARI) == 1
 
 
+# ---- accounts that can't be used ----
+
+def test_questions_and_revocations_register_no_account(renewd: Renewd, proxy: Proxy) -> None:
+    """Once it is deactivated, only an order makes another."""
+    issue(renewd, proxy)
+    renewd.ctl("deactivate", "pebble")
+    ask_again(renewd)
+    wait_until(lambda: proxy.count(ARI) == 2, "the CA is asked")
+    wait_row(renewd, "the answer is stored", asked_at=2)
+    # while it runs, too, with the directory known
+    not_asked_lately(renewd)
+    renewd.ctl("renew", NAME)
+    assert proxy.count(ARI) == 3
+    assert renewd.ctl("revoke", NAME, "--yes").stdout == f"{NAME}\trevoked\n"
+    assert proxy.count("/sign-me-up", "POST") == 1
+    states = [a["state"] for a in renewd.get("/v1/accounts")["accounts"]]
+    assert states == ["deactivated"]
+    renewd.ctl("renew", "--wait", NAME)
+    assert proxy.count("/sign-me-up", "POST") == 2
+
+
+def test_a_ca_that_is_stopped_is_asked(renewd: Renewd, proxy: Proxy) -> None:
+    """It wants its terms agreed to, which says nothing of renewal information."""
+    issue(renewd, proxy)
+    proxy.always(ORDER, problem(403, "userActionRequired"))
+    renewd.ctl("add", "other.example.test")
+    renewd.wait_certificate("other.example.test", activity="parked")
+    set_rows(renewd, "asked_at = 1")
+    assert renewd.ctl("renew", NAME).stdout == f"{NAME}\tnot-due\n"
+    assert proxy.count(ARI) == 2
+    assert row(renewd)["failures"] == 0 and row(renewd)["problem"] is None
+    assert proxy.count(ORDER, "POST") == 2  # still stopped
+
+
 # ---- replaces ----
 
 REFUSALS = {
@@ -386,8 +420,10 @@ def test_replaces_that_is_refused(renewd: Renewd, proxy: Proxy, what: str) -> No
     assert serial(renewd) != first
     shown = renewd.wait_state(NAME)
     assert shown["failures"] == 0 and shown["last_error"] is None
+    # "unauthorized" may be about the account: that is looked at before it is believed
+    asked = [True, True] if what == "unauthorized" else [True]
     assert ["replaces" in payload for payload in order_payloads(proxy)] == [
-        False, True, False]
+        False, *asked, False]
     assert "doesn't take the order as a replacement" in renewd.output()
 
 

@@ -281,6 +281,27 @@ def test_key_file(place: Place, renewd: Renewd) -> None:
     assert public(renewd.leaf(NAME).certificate.public_key()) != public(other.public_key())
 
 
+def test_a_key_that_is_kept_and_refused(renewd: Renewd, pebble: Pebble) -> None:
+    """The CA won't have it another time either: whoever asks again gets a new one."""
+    assert pebble.front
+    renewd.add_certificate(NAME, reuse_key=True)
+    renewd.start()
+    before = renewd.wait_state(NAME)
+    key = renewd.bundle(NAME, "privkey.pem").read_bytes()
+    error = '{"type": "urn:ietf:params:acme:error:badPublicKey", "detail": "it is blocked"}'
+    pebble.front.set_lines(
+        "http-request return status 400 content-type application/problem+json "
+        f"string '{error}' hdr Replay-Nonce bm9uY2U if {{ path_beg /finalize }}")
+    renewd.ctl("renew", "--force", NAME)
+    shown = renewd.wait_certificate(NAME, activity="parked")
+    assert shown["last_error"]["detail"] == "it is blocked"
+    assert shown["certificates"] == before["certificates"]
+    pebble.front.set_lines("")
+    renewd.ctl("renew", "--force", "--wait", NAME)
+    assert renewd.bundle(NAME, "privkey.pem").read_bytes() != key
+    assert "a new one is made: the CA refused it" in renewd.output()
+
+
 def test_two_key_files(place: Place, renewd: Renewd) -> None:
     keys = [ec.generate_private_key(ec.SECP256R1()),
             rsa.generate_private_key(public_exponent=65537, key_size=2048)]

@@ -9,8 +9,17 @@ import pty
 import sqlite3
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 
 from programs.pebble import Pebble
 from programs.place import Place
@@ -100,6 +109,19 @@ def test_revoked_and_parked(version: str, renewd: Renewd, pebble: Pebble, reason
     assert not revoked(pebble, serials(shown)[0])
 
 
+def write_key(path: Path) -> None:
+    path.touch(mode=0o600)
+    path.write_bytes(ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+
+
+def write_request(path: Path, name: str) -> None:
+    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).add_extension(
+        x509.SubjectAlternativeName([x509.DNSName(name)]), False)
+    path.write_bytes(request.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+                     .public_bytes(Encoding.PEM))
+
+
 def test_key_compromise(version: str, renewd: Renewd, pebble: Pebble) -> None:
     """Every certificate with that key, another key at once, and never that one again."""
     renewd.add_certificate(NAME, reuse_key=True)
@@ -149,24 +171,73 @@ def test_a_key_that_two_share(version: str, renewd: Renewd, pebble: Pebble) -> N
     assert "key-compromised" in [e["kind"] for e in history(renewd, names[1])]
 
 
-def test_key_compromise_where_the_key_has_to_stay(version: str, renewd: Renewd,
-                                                  pebble: Pebble) -> None:
+def test_key_compromise_where_keys_are_kept(version: str, renewd: Renewd,
+                                            pebble: Pebble) -> None:
+    """reuse_key keeps what can be kept: the next ones keep the new key."""
     (serial,) = issue(renewd, NAME, reuse_key=True)
     assert revoke(renewd, reason="keyCompromise").status == 200
     assert reason_of(pebble, serial) == 1
+    wait_until(lambda: serials(renewd.wait_state(NAME)) != [serial], "it has another")
+    assert renewd.wait_state(NAME)["health"] == "ok"
+    renewd.wait_log("its key is not used again, a new one is made: it is compromised")
+    key = renewd.bundle(NAME, "privkey.pem").read_bytes()
+    renewd.ctl("renew", "--force", "--wait", NAME)
+    assert renewd.bundle(NAME, "privkey.pem").read_bytes() == key
+    assert query(renewd, "SELECT count(DISTINCT spki), count(*) FROM issued") == [(2, 3)]
+
+
+def test_key_compromise_where_the_key_has_to_stay(version: str, place: Place, renewd: Renewd,
+                                                  pebble: Pebble) -> None:
+    path = place.path / "own.pem"
+    write_key(path)
+    (serial,) = issue(renewd, NAME, key_file=str(path))
+    assert revoke(renewd, reason="keyCompromise").status == 200
+    assert reason_of(pebble, serial) == 1
     shown = renewd.wait_certificate(NAME, activity="parked", state="revoked")
-    assert "reuse_key" in shown["last_error"]["detail"]
+    assert "key_file" in shown["last_error"]["detail"]
     assert shown["renew_reason"] == "key-compromise"
     assert shown["health"] == "critical"
     # asked for once more, it is still the same key
     renewd.api("POST", f"/v1/certificates/{NAME}/renew", {"force": True})
     wait_until(lambda: renewd.certificate(NAME)["failures"] == 2, "it is refused again")
     assert len(query(renewd, "SELECT id FROM issued")) == 1
-    renewd.set(f"certificate {NAME}", reuse_key=False)
+    write_key(path)
     renewd.reload()
-    shown = renewd.wait_state(NAME)
-    assert serials(shown) != [serial]
+    wait_until(lambda: serials(renewd.wait_state(NAME)) != [serial], "it has another")
     assert query(renewd, "SELECT count(DISTINCT spki) FROM issued") == [(2,)]
+
+
+def test_a_key_that_is_elsewhere(version: str, place: Place, renewd: Renewd,
+                                 pebble: Pebble) -> None:
+    """Only the account can sign: where it can't now, it is waited for."""
+    assert pebble.front
+    path = place.path / "own.csr"
+    write_request(path, NAME)
+    (serial,) = issue(renewd, NAME, csr_file=str(path), placeholder=False)
+    stop = json.dumps({"type": "urn:ietf:params:acme:error:userActionRequired",
+                       "detail": "terms have changed"})
+    pebble.front.set_lines(
+        "http-request return status 403 content-type application/problem+json "
+        f"string '{stop}' hdr Replay-Nonce bm9uY2U if {{ path_beg /order-plz }}")
+    renewd.ctl("add", "other.example.test")
+    renewd.wait_certificate("other.example.test", activity="parked")
+    reply = revoke(renewd, reason="cessationOfOperation")
+    assert reply.status == 502
+    assert "terms of service" in reply.body.decode()
+    assert not revoked(pebble, serial)
+    assert len(query(renewd, "SELECT * FROM revocations")) == 1
+    pebble.front.set_lines("")
+    renewd.reload()
+    assert revoke(renewd, reason="cessationOfOperation").status == 200
+    assert reason_of(pebble, serial) == 5
+    # and where it will never be
+    write_request(path, NAME)
+    renewd.ctl("renew", "--wait", NAME)
+    renewd.ctl("deactivate", "pebble")
+    reply = revoke(renewd)
+    assert reply.status == 502
+    assert "its key is not here" in reply.body.decode()
+    assert query(renewd, "SELECT * FROM revocations") == []
 
 
 def test_superseded(version: str, place: Place, renewd: Renewd, pebble: Pebble) -> None:

@@ -396,7 +396,7 @@ expired_cb(struct scripted_ca *ca, const struct acme_request *request)
 	if (request->action != ACME_ACTION_ORDER || asked >= open_for)
 		return NULL;
 	return run_reply(200,
-	    "{\"status\":\"invalid\",\"expires\":\"1970-01-01T00:10:00.5Z\","
+	    "{\"status\":\"invalid\",\"expires\":\"1970-01-01T01:10:00.5+01:00\","
 	    "\"finalize\":\"" RUN_URL "/finalize\"}");
 }
 

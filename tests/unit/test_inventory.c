@@ -358,6 +358,9 @@ START_TEST(accounts_by_ca_directory_and_key)
 	ck_assert_int_eq(account_find(s, "le", "https://a/", "t1", &found), 0);
 	ck_assert_str_eq(found->url, "https://a/1");
 	account_free(found);
+	/* names are the same without regard to case */
+	ck_assert_int_eq(account_find(s, "LE", "https://a/", "t1", &found), 0);
+	account_free(found);
 	ck_assert_int_eq(account_find(s, "le", "https://b/", NULL, &found), -ENOENT);
 	store_close(s);
 	file_remove_tree(AT_FDCWD, dir);
