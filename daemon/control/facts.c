@@ -13,8 +13,8 @@
 #include "renew/due.h"
 #include "renew/order.h"
 
-/* The row says what was planned when it was last looked at; since then somebody may have
- * asked for it, changed or revoked it. */
+/* The row says what was planned when it was last looked at; since then somebody may
+ * have asked for it, changed or revoked it. */
 static int
 judge_due(struct facts *f)
 {
@@ -25,8 +25,8 @@ judge_due(struct facts *f)
 	names = order_names(f->spec);
 	if (names == NULL)
 		return -ENOMEM;
-	f->due = due_any(
-	    f->certificate, f->spec, names, f->issued, f->issued_count, f->now);
+	f->due =
+	    due_any(f->certificate, f->spec, names, f->issued, f->issued_count, f->now);
 	return 0;
 }
 

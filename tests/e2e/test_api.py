@@ -158,6 +158,8 @@ def test_renewctl_adds_and_removes(renewd: Renewd) -> None:
     shown = renewd.certificate(NAME)
     assert shown["certificates"][0]["key"] == "rsa-2048"
     assert shown["domains"] == [NAME, "x.example.test"]
+    again = renewd.ctl("add", NAME, NAME, "x.example.test", "--keys=rsa-2048", "--wait")
+    assert (again.stdout, again.stderr) == (done.stdout, "")  # as it is to be
     done = renewd.ctl("add", NAME, "--ca=nobody", check=False)
     assert done.returncode == 1 and "nobody" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
