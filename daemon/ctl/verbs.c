@@ -273,6 +273,7 @@ static int
 health_of_one(const struct ctl *ctl, const struct json *c)
 {
 	const char *health = json_string(json_get(c, "health"));
+	const char *end = json_string(json_get(c, "not_after"));
 
 	for (size_t i = 0; health != NULL && i < ELEMENTS(levels); i++) {
 		_cleanup_(buffer_free) struct buffer b = { 0 };
@@ -283,8 +284,10 @@ health_of_one(const struct ctl *ctl, const struct json *c)
 		show_text(&ctl->show, &b, json_string(json_get(c, "name")));
 		buffer_puts(&b, ", ");
 		show_text(&ctl->show, &b, json_string(json_get(c, "state")));
-		buffer_puts(&b, ", not after ");
-		show_text(&ctl->show, &b, json_string(json_get(c, "not_after")));
+		if (end != NULL) {
+			buffer_puts(&b, ", not after ");
+			show_text(&ctl->show, &b, end);
+		}
 		add_trouble(ctl, &b, c);
 		if (!ctl->json)
 			puts(b.data != NULL ? b.data : levels[i].word);
