@@ -93,5 +93,8 @@ main(int argc, char **argv)
 	if (arguments.mode == PRINT)
 		config_print(config, stdout);
 	config_free(config);
-	return 0;
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return 0;
+	fprintf(stderr, "renewd: cannot write: %s\n", strerror(errno));
+	return 1;
 }

@@ -16,7 +16,7 @@
 
 #define URL_MAX 2048
 
-/* Digits up to 65535; 0 is for tests: any free port. */
+/* 1 to 65535, in digits. */
 static bool
 is_port(const char *text)
 {
@@ -27,7 +27,7 @@ is_port(const char *text)
 		return false;
 	for (; *text != '\0'; text++)
 		port = port * 10 + (unsigned long)(*text - '0');
-	return port <= 65535;
+	return port >= 1 && port <= 65535;
 }
 
 /* 192.0.2.1:80 or [2001:db8::1]:80 */

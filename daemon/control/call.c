@@ -212,7 +212,8 @@ call_unknown_parameter(struct call *call, const char *known)
 static void
 refuse_body(struct call *call, int r)
 {
-	struct problem p = { .status = 400, .detail = "the body is not a JSON object" };
+	struct problem p = { .status = 400,
+		.detail = "the body is not a JSON object, or has a name twice" };
 
 	if (r == -E2BIG)
 		p.detail = "the JSON is nested too deeply, or has too many values";

@@ -10,6 +10,26 @@
 #include <errno.h>
 #include <string.h>
 
+#include "renew/due.h"
+#include "renew/order.h"
+
+/* The row says what was planned when it was last looked at; since then somebody may
+ * have asked for it, changed or revoked it. */
+static int
+judge_due(struct facts *f)
+{
+	_cleanup_free_ char *names = NULL;
+
+	if (f->spec == NULL)
+		return 0;
+	names = order_names(f->spec);
+	if (names == NULL)
+		return -ENOMEM;
+	f->due =
+	    due_any(f->certificate, f->spec, names, f->issued, f->issued_count, f->now);
+	return 0;
+}
+
 int
 facts_load(struct facts *f, struct store *store, const struct config *config,
     const struct renewals *renewals, const struct certificate *c, int64_t now)
@@ -33,7 +53,7 @@ facts_load(struct facts *f, struct store *store, const struct config *config,
 	if (r < 0)
 		return r;
 	f->doing = renewals_activity(renewals, c->id);
-	return 0;
+	return judge_due(f);
 }
 
 void

@@ -24,6 +24,7 @@ struct facts {
 	struct revocation *revocations; /* that aren't done */
 	size_t revocation_count;
 	enum renewal_activity doing;
+	enum renew_reason due; /* what has to be ordered now, and why */
 	int64_t now;
 };
 

@@ -89,6 +89,25 @@ write_jobs(struct json_writer *w, const struct renewals *renewals)
 	json_close_object(w);
 }
 
+/* Is it one of its targets that is due then? */
+static bool
+is_for_deployment(struct store *store, const char *name, int64_t at)
+{
+	_cleanup_(certificate_freep) struct certificate *c = NULL;
+	struct deployment *rows = NULL;
+	size_t count = 0;
+	bool found = false;
+
+	if (certificate_get(store, name, &c) < 0 ||
+	    deployment_list(store, c->id, &rows, &count) < 0)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		found |=
+		    rows[i].state == DEPLOYMENT_FAILED && rows[i].next_attempt == at;
+	deployment_free_all(rows, count);
+	return found;
+}
+
 static void
 write_next(struct json_writer *w, struct store *store)
 {
@@ -104,7 +123,10 @@ write_next(struct json_writer *w, struct store *store)
 	json_open_object(w);
 	json_member_string(w, "name", name);
 	view_member_time(w, "at", at);
-	json_member_string(w, "why", why != RENEW_NONE ? renew_reason_name(why) : NULL);
+	json_member_string(w, "why",
+	    is_for_deployment(store, name, at) ? "deploy"
+		: why != RENEW_NONE            ? renew_reason_name(why)
+					       : NULL);
 	json_close_object(w);
 }
 

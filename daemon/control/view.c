@@ -154,7 +154,12 @@ judge_activity(const struct facts *f)
 		return VIEW_PAUSED;
 	if (c->parked)
 		return VIEW_PARKED;
-	return c->next_attempt > f->now ? VIEW_WAITING : VIEW_IDLE;
+	if (c->next_attempt > f->now)
+		return VIEW_WAITING;
+	/* at the scheduler's next look, or when there is room for it */
+	return f->due != RENEW_NONE && c->next_at != 0 && c->next_at <= f->now
+	    ? VIEW_ORDERING
+	    : VIEW_IDLE;
 }
 
 /* ---- health ---- */
@@ -446,17 +451,28 @@ write_revocations(struct json_writer *w, const struct facts *f)
 	json_close_array(w);
 }
 
-static void
-write_plans(struct json_writer *w, const struct facts *f)
+static int64_t
+renew_at(const struct facts *f)
 {
 	const struct certificate *c = f->certificate;
 
 	/* while it backs off, that is when the renewal will be tried */
-	view_member_time(w, "renew_at",
-	    c->failures > 0 && c->next_attempt > c->renew_at ? c->next_attempt
-							     : c->renew_at);
-	json_member_string(w, "renew_reason",
-	    c->renew_reason != RENEW_NONE ? renew_reason_name(c->renew_reason) : NULL);
+	if (c->failures > 0 && c->next_attempt > c->renew_at)
+		return c->next_attempt;
+	if (f->due == RENEW_NONE || (c->renew_at != 0 && c->renew_at <= f->now))
+		return c->renew_at;
+	return c->next_at != 0 && c->next_at <= f->now ? c->next_at : f->now;
+}
+
+static void
+write_plans(struct json_writer *w, const struct facts *f)
+{
+	const struct certificate *c = f->certificate;
+	enum renew_reason why = f->due != RENEW_NONE ? f->due : c->renew_reason;
+
+	view_member_time(w, "renew_at", renew_at(f));
+	json_member_string(
+	    w, "renew_reason", why != RENEW_NONE ? renew_reason_name(why) : NULL);
 	json_member_integer(w, "failures", c->failures);
 	view_member_time(
 	    w, "next_attempt", c->next_attempt > f->now ? c->next_attempt : 0);

@@ -1,7 +1,7 @@
 /*
  * attempt.c - tells from two looks at a certificate what became of a renewal.
  *
- * Called by renew.c at each look. The API doesn't show a renewal that is queued, so one
+ * Called by renew.c at each look. One that nobody has begun yet may look idle, so it
  * has ended only when something has changed that only an attempt changes.
  */
 #include "ctl/attempt.h"

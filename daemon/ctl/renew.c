@@ -30,6 +30,7 @@ struct asked {
 	struct client_reply before; /* what `attempt` compares with */
 	struct attempt attempt;
 	bool waiting;
+	bool added;         /* so it isn't to be renewed, but to be there */
 	int64_t away_since; /* ms; 0: it answers */
 };
 
@@ -100,7 +101,8 @@ print_not_due(const struct ctl *ctl, const struct asked *a)
 
 	if (!verbs_ask(ctl, a->name, "GET", a->path, NULL, &reply, &status))
 		return status;
-	verbs_complain(ctl, a->name, "not due; --force renews it nevertheless");
+	if (!a->added)
+		verbs_complain(ctl, a->name, "not due; --force renews it nevertheless");
 	print_result(ctl, &reply);
 	client_reply_clear(&reply);
 	return CTL_DONE;
@@ -322,7 +324,7 @@ wait_for_all(struct wait *w)
 }
 
 static int
-renew_all(const struct ctl *ctl, const char *const *names, size_t count)
+renew_all(const struct ctl *ctl, const char *const *names, size_t count, bool added)
 {
 	struct wait w = { .ctl = ctl, .count = count };
 
@@ -333,6 +335,7 @@ renew_all(const struct ctl *ctl, const char *const *names, size_t count)
 	w.begun = clock_monotonic_ms();
 	for (size_t i = 0; i < w.count && w.status != CTL_NO_DAEMON; i++) {
 		w.asked[i].name = names[i];
+		w.asked[i].added = added;
 		worsen(&w.status, ask(ctl, &w.asked[i]));
 	}
 	wait_for_all(&w);
@@ -347,11 +350,11 @@ renew_all(const struct ctl *ctl, const char *const *names, size_t count)
 int
 renew_wait(const struct ctl *ctl, const char *name)
 {
-	return renew_all(ctl, &name, 1);
+	return renew_all(ctl, &name, 1, true);
 }
 
 int
 verb_renew(const struct ctl *ctl)
 {
-	return renew_all(ctl, (const char *const *)ctl->args, ctl->count);
+	return renew_all(ctl, (const char *const *)ctl->args, ctl->count, false);
 }

@@ -241,11 +241,39 @@ static const struct {
 
 #define HEALTH_UNKNOWN 3
 
+/* ", what is wrong", in the words that say most. */
+static void
+add_trouble(const struct ctl *ctl, struct buffer *b, const struct json *c)
+{
+	const char *detail = json_string(json_get(json_get(c, "last_error"), "detail"));
+	const char *activity = json_string(json_get(c, "activity"));
+	const struct json *rows = json_get(c, "deployments");
+
+	if (activity != NULL &&
+	    (strcmp(activity, "parked") == 0 || strcmp(activity, "paused") == 0))
+		buffer_printf(b, ", %s", activity);
+	if (detail != NULL) {
+		buffer_puts(b, ", ");
+		show_text(&ctl->show, b, detail);
+	}
+	for (size_t i = 0; i < json_count(rows); i++) {
+		const struct json *row = json_at(rows, i);
+		const char *state = json_string(json_get(row, "state"));
+
+		if (state == NULL || strcmp(state, "failed") != 0)
+			continue;
+		buffer_puts(b, ", deployment to ");
+		show_text(&ctl->show, b, json_string(json_get(row, "target")));
+		buffer_puts(b, " failed: ");
+		show_text(&ctl->show, b, json_string(json_get(row, "detail")));
+	}
+}
+
 static int
 health_of_one(const struct ctl *ctl, const struct json *c)
 {
 	const char *health = json_string(json_get(c, "health"));
-	const char *detail = json_string(json_get(json_get(c, "last_error"), "detail"));
+	const char *end = json_string(json_get(c, "not_after"));
 
 	for (size_t i = 0; health != NULL && i < ELEMENTS(levels); i++) {
 		_cleanup_(buffer_free) struct buffer b = { 0 };
@@ -256,13 +284,13 @@ health_of_one(const struct ctl *ctl, const struct json *c)
 		show_text(&ctl->show, &b, json_string(json_get(c, "name")));
 		buffer_puts(&b, ", ");
 		show_text(&ctl->show, &b, json_string(json_get(c, "state")));
-		buffer_puts(&b, ", not after ");
-		show_text(&ctl->show, &b, json_string(json_get(c, "not_after")));
-		if (detail != NULL) {
-			buffer_puts(&b, ", ");
-			show_text(&ctl->show, &b, detail);
+		if (end != NULL) {
+			buffer_puts(&b, ", not after ");
+			show_text(&ctl->show, &b, end);
 		}
-		puts(b.data != NULL ? b.data : levels[i].word);
+		add_trouble(ctl, &b, c);
+		if (!ctl->json)
+			puts(b.data != NULL ? b.data : levels[i].word);
 		return levels[i].status;
 	}
 	return HEALTH_UNKNOWN;
@@ -275,7 +303,6 @@ health_of_all(const struct ctl *ctl, const struct json *status)
 	int64_t n[ELEMENTS(levels)] = { 0 };
 	size_t worst = ELEMENTS(levels) - 1;
 
-	(void)ctl;
 	if (json_type(counts) != JSON_OBJECT)
 		return HEALTH_UNKNOWN;
 	for (size_t i = ELEMENTS(levels); i-- > 0;) {
@@ -283,8 +310,10 @@ health_of_all(const struct ctl *ctl, const struct json *status)
 		if (n[i] > 0)
 			worst = i;
 	}
-	printf("%s: %" PRId64 " critical, %" PRId64 " warning, %" PRId64 " ok\n",
-	    levels[worst].word, n[0], n[1], n[2]);
+	if (!ctl->json)
+		printf("%s: %" PRId64 " critical, %" PRId64 " warning, %" PRId64
+		       " ok\n",
+		    levels[worst].word, n[0], n[1], n[2]);
 	return levels[worst].status;
 }
 
@@ -302,6 +331,8 @@ verb_health(const struct ctl *ctl)
 		puts("UNKNOWN: renewd did not say");
 		return HEALTH_UNKNOWN;
 	}
+	if (ctl->json)
+		verbs_print_json(&reply);
 	status = name != NULL ? health_of_one(ctl, reply.json)
 			      : health_of_all(ctl, reply.json);
 	client_reply_clear(&reply);

@@ -110,6 +110,28 @@ def test_pause_survives_restarts(renewd: Renewd) -> None:
     assert renewd.leaf("a.example.test").names == {"a.example.test", "b.example.test"}
 
 
+def test_a_renewal_is_seen_at_once(renewd: Renewd) -> None:
+    """What was asked for is told as asked for, also before anything has begun."""
+    renewd.start()
+    new = renewd.api("PUT", PATH, {})
+    assert new.status == 201
+    assert new.json()["renew_reason"] == "new" and new.json()["renew_at"]
+    assert new.json()["activity"] == "ordering"
+    planned = renewd.wait_state(NAME)
+    assert planned["renew_reason"] == "lifetime"
+    asked = renewd.api("POST", f"{PATH}/renew", {"force": True})
+    assert asked.status == 202
+    assert asked.json()["renew_reason"] == "forced"
+    assert asked.json()["activity"] == "ordering"
+    assert asked.json()["renew_at"] < planned["renew_at"]
+    renewed = renewd.wait_state(NAME)  # so idle means that it is done
+    assert renewed["certificates"] != planned["certificates"]
+    assert renewed["renew_reason"] == "lifetime"
+    changed = renewd.api("PUT", PATH, {"keys": "ecdsa-p384"})
+    assert changed.json()["renew_reason"] == "changed"
+    assert renewd.wait_state(NAME)["certificates"][0]["key"] == "ecdsa-p384"
+
+
 def test_deploy_again(renewd: Renewd) -> None:
     told = renewd.folder / "told"
     renewd.set("deploy hook", type="exec",
@@ -136,6 +158,8 @@ def test_renewctl_adds_and_removes(renewd: Renewd) -> None:
     shown = renewd.certificate(NAME)
     assert shown["certificates"][0]["key"] == "rsa-2048"
     assert shown["domains"] == [NAME, "x.example.test"]
+    again = renewd.ctl("add", NAME, NAME, "x.example.test", "--keys=rsa-2048", "--wait")
+    assert (again.stdout, again.stderr) == (done.stdout, "")  # as it is to be
     done = renewd.ctl("add", NAME, "--ca=nobody", check=False)
     assert done.returncode == 1 and "nobody" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

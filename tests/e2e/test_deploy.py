@@ -3,6 +3,7 @@ where they don't."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import ssl
@@ -164,6 +165,14 @@ def test_failed_deploy_is_retried_and_orders_nothing(place: Place, renewd: Renew
     assert "not today" in row["detail"] and "3" in row["detail"]
     shown = renewd.certificate("www.example.test")
     assert (shown["state"], shown["failures"], shown["health"]) == ("valid", 0, "warning")
+    following = renewd.get("/v1/status")["next"]
+    assert (following["name"], following["why"]) == ("www.example.test", "deploy")
+    health = renewd.ctl("health", "www.example.test", check=False)
+    assert health.returncode == 1 and health.stdout.startswith("WARNING: www.example.test, ")
+    assert "deployment to copy failed" in health.stdout and "not today" in health.stdout
+    assert len(health.stdout.splitlines()) == 1
+    health = renewd.ctl("--json", "health", "www.example.test", check=False)
+    assert health.returncode == 1 and json.loads(health.stdout)["health"] == "warning"
     renewd.kill()  # also over a crash
     good.touch()
     renewd.start()

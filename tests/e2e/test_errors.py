@@ -120,6 +120,16 @@ def test_usage(alone: Renewd, args: list[str]) -> None:
     assert done.returncode == 64 and "usage: renewd" in done.stderr and not done.stdout
 
 
+def test_nowhere_to_print_to(alone: Renewd) -> None:
+    """Half a configuration is none: whoever keeps it has to know."""
+    alone.write_config()
+    with open("/dev/full", "w", encoding="ascii") as full:
+        done = subprocess.run([*alone.command(), "--print-config"], stdout=full, check=False,
+                              stderr=subprocess.PIPE, text=True, timeout=30)
+    assert done.returncode == 1
+    assert done.stderr == "renewd: cannot write: No space left on device\n"
+
+
 # The start.
 
 def said(renewd: Renewd) -> list[str]:

@@ -110,7 +110,7 @@ def test_head(serving: Renewd) -> None:
 
 
 DEEP = "the JSON is nested too deeply, or has too many values"
-NO_OBJECT = "the body is not a JSON object"
+NO_OBJECT = "the body is not a JSON object, or has a name twice"
 
 
 @pytest.mark.parametrize("body,detail", [

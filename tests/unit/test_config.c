@@ -238,6 +238,9 @@ static const struct {
 	    F "2: \"listen\" must be numeric addresses with a port, such as 0.0.0.0:80 or "
 	    "[::]:80, not \"localhost:80\"\n"
 	    F "3: \"redirect\" must be one of none, https, not \"yes\"\n" },
+	{ "[http-01]\nlisten = 0.0.0.0:0 [::1]:65536 [::1]:65535\n",
+	    F "2: \"listen\" must be " LISTEN "\"0.0.0.0:0\"\n"
+	    F "2: \"listen\" must be " LISTEN "\"[::1]:65536\"\n" },
 	{ "[http-01]\nlisten = 0.0.0.0:80 0.0.0.0:80\n",
 	    F "2: \"listen\" has \"0.0.0.0:80\" twice\n" },
 	{ "[http-01]\nlisten = a 0.0.0.0:80 b A\n[ca google]\ncontact = a@b mailto:c@d e\n",
@@ -642,7 +645,7 @@ START_TEST(sections)
 	_cleanup_(config_freep) struct config *c = load(
 	    "\xef\xbb\xbf[renewd]\r\nstate_dir = \"/var/my lib\" ; here\r\n"
 	    "bundle_mode = 400\r\nlog_level = debug\r\nbundle_group = haproxy\r\n"
-	    "[http-01]\nlisten = 127.0.0.1:0,\n  [::1]:8402\nredirect = https\n"
+	    "[http-01]\nlisten = 127.0.0.1:80,\n  [::1]:8402\nredirect = https\n"
 	    "[control]\nsocket = /s\ngroup = adm\nreaders = users\n"
 	    "[ca Google]\naccept_terms = on\naccount_key = file:/k.pem\neab_kid = kid\n"
 	    "eab_hmac_key_file = credential:hmac\nproxy = socks5://127.0.0.1:1080\n"

@@ -269,6 +269,14 @@ START_TEST(test_activity)
 	ck_assert_int_eq(judge(&s).activity, VIEW_IDLE);
 	s.certificate.next_attempt = NOW;
 	ck_assert_int_eq(judge(&s).activity, VIEW_IDLE);
+	/* asked for, and not taken up yet */
+	s.facts.due = RENEW_FORCED;
+	ck_assert_int_eq(judge(&s).activity, VIEW_IDLE);
+	s.certificate.next_at = NOW;
+	ck_assert_int_eq(judge(&s).activity, VIEW_ORDERING);
+	s.certificate.next_at = NOW + 1;
+	ck_assert_int_eq(judge(&s).activity, VIEW_IDLE);
+	s.certificate.next_at = NOW;
 	s.certificate.next_attempt = NOW + 1;
 	ck_assert_int_eq(judge(&s).activity, VIEW_WAITING);
 	s.certificate.parked = true;
@@ -361,6 +369,16 @@ START_TEST(test_json)
 	ck_assert_str_eq(
 	    json_string(json_get(json_get(j, "last_error"), "detail")), "no");
 	json_free(j);
+
+	/* Since it was planned somebody has asked for it. */
+	s.facts.due = RENEW_FORCED;
+	s.certificate.renew_reason = RENEW_LIFETIME;
+	s.certificate.next_at = NOW - 1;
+	j = written(&s);
+	ck_assert_str_eq(json_string(json_get(j, "renew_reason")), "forced");
+	ck_assert_str_eq(json_string(json_get(j, "renew_at")), "2027-01-15T07:59:59Z");
+	json_free(j);
+	s.facts.due = RENEW_NONE;
 
 	/* Nothing at all is known. */
 	s.facts.issued_count = 0;
