@@ -51,13 +51,16 @@ take(struct jobs *jobs)
 	return job;
 }
 
+/* What they hold is their own to free, keys among it. */
 static void
 drop(struct jobs *jobs)
 {
 	struct job *job;
 
-	while ((job = take(jobs)) != NULL)
+	while ((job = take(jobs)) != NULL) {
+		job->done_cb(job->arg);
 		free(job);
+	}
 }
 
 /* Waits for something to do; NULL: stop. Under lock. */
@@ -151,8 +154,8 @@ release(struct worker *w)
 		event_free(w->wake_event);
 	if (w->wake_fd >= 0)
 		close(w->wake_fd);
-	drop(&w->waiting);
 	drop(&w->done);
+	drop(&w->waiting);
 	pthread_cond_destroy(&w->change);
 	pthread_mutex_destroy(&w->lock);
 	free(w);

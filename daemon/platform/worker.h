@@ -11,8 +11,8 @@ struct event_base;
 struct worker;
 
 int worker_new(struct event_base *base, struct worker **ret);
-/* Waits for the job that runs; it and the others are dropped without done_cb. Not from
- * a done_cb. */
+/* Waits for the job that runs. done_cb is called from here for it and for the others,
+ * which don't run: who had asked for them is gone by now. Not from a done_cb. */
 struct worker *worker_free(struct worker *w);
 int worker_run(
     struct worker *w, void (*run_cb)(void *arg), void (*done_cb)(void *arg), void *arg);
