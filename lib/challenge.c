@@ -169,14 +169,15 @@ acme_dns_persist01_account(const char *prefix, const char *identifier,
 	char thumbprint[ACME_THUMBPRINT_SIZE];
 	const char *domain = "*";
 	unsigned char len;
-	int r = 0;
+	int r;
 
 	if (identifier != NULL) {
 		r = acme_dns_persist01_name(identifier, &name);
-		domain = r == 0 ? strchr(name, '.') + 1 : NULL;
+		if (r < 0)
+			return r;
+		domain = strchr(name, '.') + 1;
 	}
-	if (r == 0)
-		r = acme_key_thumbprint(account_key, thumbprint);
+	r = acme_key_thumbprint(account_key, thumbprint);
 	if (r < 0)
 		return r;
 	len = (unsigned char)strlen(domain); /* 253 at most */

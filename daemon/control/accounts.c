@@ -234,7 +234,7 @@ change(struct call *call, enum account_change what, const char *kind)
 	struct pending *p;
 	int r;
 
-	if (call_unknown_parameter(call, "") || find(call, &a) < 0)
+	if (call_unknown_parameter(call, "") || find(call, &a) < 0 || a == NULL)
 		return;
 	p = calloc(1, sizeof(*p));
 	if (p == NULL) {

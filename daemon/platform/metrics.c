@@ -191,7 +191,7 @@ metrics_observe(
 {
 	struct series *s = find(m, metric, labels);
 
-	if (s == NULL)
+	if (s == NULL || s->buckets == NULL)
 		return;
 	s->value += value;
 	s->count++;

@@ -210,7 +210,7 @@ checked_cb(const struct acme_reply *reply, void *arg)
 		account_is_bad(ca,
 		    info.status == ACME_ACCOUNT_REVOKED ? "it is revoked"
 							: "it is deactivated");
-	else if (acme_result_is(result, "unauthorized"))
+	else if (result != NULL && acme_result_is(result, "unauthorized"))
 		account_is_bad(ca, result->detail);
 	else if (acme_result_is(result, "accountDoesNotExist"))
 		ca_forgotten(ca);
