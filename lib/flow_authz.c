@@ -70,7 +70,9 @@ is_ordered(const struct acme_flow *f, const struct acme_identifier *identifier)
 
 /* ---- what the CA says of a name ---- */
 
-/* What its challenges say, or the one that we took. */
+/* What its challenges say, or the one that we took. The order was taken, names and all:
+ * so it is about what the CA has found there, and that may be mended. (smallstep says
+ * rejectedIdentifier where another server has answered.) */
 static void
 note_error(struct flow_authz *a, const struct wire_authz *wire)
 {
@@ -83,6 +85,8 @@ note_error(struct flow_authz *a, const struct wire_authz *wire)
 		return;
 	acme_result_free(a->error);
 	a->error = acme_result_copy(error);
+	if (a->error != NULL && a->error->class == ACME_GIVE_UP)
+		a->error->class = ACME_RETRY;
 }
 
 /* It won't become valid in this order. why (may be NULL: what the CA said before) is

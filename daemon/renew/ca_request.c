@@ -219,14 +219,38 @@ checked_cb(const struct acme_reply *reply, void *arg)
 	ca_prepare(ca);
 }
 
+static bool
+check_with(struct ca *ca, const struct acme_request *request)
+{
+	return ca->check != NULL ||
+	    ca_send(ca, request, checked_cb, ca, &ca->check) == 0;
+}
+
 /* Is it the account that the CA doesn't want, or only what was asked? */
 static bool
 check_account(struct ca *ca)
 {
-	const struct acme_request request = { .action = ACME_ACTION_UPDATE_ACCOUNT };
+	return check_with(
+	    ca, &(struct acme_request){ .action = ACME_ACTION_UPDATE_ACCOUNT });
+}
 
-	return ca->check != NULL ||
-	    ca_send(ca, &request, checked_cb, ca, &ca->check) == 0;
+/* smallstep answers all that an account signs with a bare 500 where it doesn't know the
+ * account; only asked by the key it says so. */
+static bool
+look_up_account(struct ca *ca)
+{
+	_cleanup_free_ char *payload = NULL;
+
+	return acme_account_lookup(&payload) == 0 &&
+	    check_with(ca,
+		&(struct acme_request){
+		    .action = ACME_ACTION_ACCOUNT, .payload = payload });
+}
+
+static bool
+is_bare_500(const struct acme_result *result)
+{
+	return result->status == 500 && result->type == NULL;
 }
 
 static bool
@@ -256,6 +280,8 @@ put_right(struct ca_request *q, const struct acme_result *result)
 	    (q->action == ACME_ACTION_NEW_ORDER || q->action == ACME_ACTION_ORDER)) {
 		q->repeated = check_account(q->ca);
 		lost = false;
+	} else if (is_bare_500(result) && q->action == ACME_ACTION_NEW_ORDER) {
+		q->repeated = look_up_account(q->ca);
 	}
 	if (!q->repeated)
 		return false;
@@ -272,7 +298,7 @@ settle(struct ca_request *q, const struct acme_reply *reply)
 	_cleanup_(acme_result_freep) struct acme_result *result = NULL;
 	struct ca *ca = ca_ref(q->ca);
 
-	if (q->by_account && reply->status >= 400 && reply->status < 500)
+	if (q->by_account && reply->status >= 400 && reply->status <= 500)
 		result = acme_reply_result(reply, "account");
 	if (acme_result_is(result, "userActionRequired") ||
 	    acme_result_is(result, "agreementRequired"))

@@ -132,7 +132,8 @@ two_kinds_cb(struct scripted_ca *ca, const struct acme_request *request)
 	snprintf(text, sizeof(text),
 	    "{\"status\":\"%s\",\"identifier\":{\"type\":\"dns\",\"value\":\"%s\"},"
 	    "\"challenges\":[{\"type\":\"first-01\",\"url\":\"" RUN_URL
-	    "/first\",\"token\":\"one\",\"status\":\"%s\",\"error\":{\"detail\":\"no\"}},"
+	    "/first\",\"token\":\"one\",\"status\":\"%s\",\"error\":{\"type\":"
+	    "\"urn:ietf:params:acme:error:rejectedIdentifier\",\"detail\":\"no\"}},"
 	    "{\"type\":\"second-01\",\"url\":\"" RUN_URL
 	    "/second\",\"token\":\"two\",\"status\":\"pending\"}]}",
 	    ca->authz[0] == CA_VALID ? "valid" : "pending", ca->names[0].value,
@@ -159,6 +160,9 @@ START_TEST(the_next_kind_is_tried)
 	plan.challenges = "first-01";
 	f = run_flow(&plan, &ca, two_kinds_cb);
 	ck_assert_str_eq(acme_flow_result(f)->detail, "a.example.test: no");
+	/* the name was taken into the order: what was found there may be mended */
+	ck_assert(acme_result_is(acme_flow_result(f), "rejectedIdentifier"));
+	ck_assert_int_eq(acme_flow_result(f)->class, ACME_RETRY);
 	run_end(f, &ca);
 }
 END_TEST

@@ -18,12 +18,13 @@ class ChallTestSrv(Program):
     name = "challtestsrv"
 
     def __init__(self, place: Place, binary: str | Path = "/usr/bin/pebble-challtestsrv",
-                 default_ipv4: str = "127.0.0.1", default_ipv6: str = "") -> None:
+                 default_ipv4: str = "127.0.0.1", default_ipv6: str = "",
+                 dns_port: int = 0) -> None:
         super().__init__(place)
         self.binary = binary
         self.default_ipv4 = default_ipv4
         self.default_ipv6 = default_ipv6
-        self.dns_port = free_port(udp=True)
+        self.dns_port = dns_port or free_port(udp=True)
         self.management_port = free_port()
 
     @property

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .caddy import Caddy
 from .pebble import TOP, Pebble
 from .place import Place
 from .ports import LOOPBACK, free_port, has_ipv6
@@ -69,7 +70,7 @@ class Renewd(Program):
 
     name = "renewd"
 
-    def __init__(self, place: Place, ca: Pebble | None = None, http_port: int | None = None,
+    def __init__(self, place: Place, ca: Pebble | Caddy | None = None, http_port: int | None = None,
                  wrapper: Sequence[str] | None = None) -> None:
         super().__init__(place)
         self.http_port = http_port or (ca.http_port if ca else free_port(ipv6=True))
@@ -87,8 +88,8 @@ class Renewd(Program):
             "http-01": {"listen": self.listen_addresses()},
         }
         if ca:
-            self.add_ca("pebble", ca)
-            self.set("defaults", ca="pebble")
+            self.add_ca(ca.name, ca)
+            self.set("defaults", ca=ca.name)
 
     def listen_addresses(self) -> list[str]:
         addresses = [f"{LOOPBACK[socket.AF_INET]}:{self.http_port}"]
@@ -107,7 +108,7 @@ class Renewd(Program):
             else:
                 values[key] = value
 
-    def add_ca(self, name: str, ca: Pebble, **keys: object) -> None:
+    def add_ca(self, name: str, ca: Pebble | Caddy, **keys: object) -> None:
         self.set(f"ca {name}", directory=ca.directory, trust_file=ca.trust_file,
                  contact="mailto:ops@example.net", accept_terms="yes", **keys)
 
