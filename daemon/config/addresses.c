@@ -67,6 +67,36 @@ read_listen(struct parse *p, struct words *w, void *object)
 	return r < 0 ? r : value_take_words(p, w, object);
 }
 
+static bool
+is_loopback(const char *text)
+{
+	return strncmp(text, "127.", 4) == 0 || strncmp(text, "[::1]:", 6) == 0;
+}
+
+/* Keys travel there, so it is no farther than this machine. */
+static int
+check_api_socket(struct parse *p, const char *word)
+{
+	if (word[0] == '/')
+		return value_check_socket(p, word);
+	if (!is_listen_address(word) || !is_loopback(word))
+		return value_must_be(p,
+		    "paths of UNIX sockets, or loopback addresses with a port such as "
+		    "127.0.0.1:9999",
+		    word);
+	return 0;
+}
+
+static int
+read_api_sockets(struct parse *p, struct words *w, void *object)
+{
+	int r = value_check_words(p, w, true);
+
+	for (size_t i = 0; r == 0 && i < w->n; i++)
+		r = check_api_socket(p, w->v[i]);
+	return r < 0 ? r : value_take_words(p, w, object);
+}
+
 /* Printable ASCII without what can't be in a URL, and a host behind the scheme. */
 static bool
 is_url(const char *text, const char *scheme)
@@ -158,6 +188,8 @@ read_contact(struct parse *p, struct words *w, void *object)
 	return r < 0 ? r : value_take_words(p, w, object);
 }
 
+const struct value_type value_api_sockets = { INI_LIST, read_api_sockets,
+	value_print_words, value_clear_words, NULL };
 const struct value_type value_listen = { INI_LIST, read_listen, value_print_words,
 	value_clear_words, NULL };
 const struct value_type value_directory = { INI_TEXT, read_directory, value_print_text,

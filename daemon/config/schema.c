@@ -122,7 +122,8 @@ static const struct schema_key certificate_keys[] = {
 static const struct schema_key deploy_keys[] = {
 	{ "type", &value_target_type, TARGET(type),
 	  .help = "what it is: haproxy, nginx, systemd, signal or exec" },
-	{ "socket", &value_later, .help = "HAProxy's runtime API" },
+	{ "socket", &value_api_sockets, TARGET(sockets), .max = 16, .types = HAPROXY,
+	  .help = "HAProxy's runtime API: UNIX sockets, or ports of loopback addresses" },
 	{ "master_socket", &value_socket, TARGET(master_socket), .types = HAPROXY,
 	  .help = "HAProxy's master CLI, a UNIX socket" },
 	{ "unit", &value_unit, TARGET(unit), .types = HAPROXY | NGINX | SYSTEMD,

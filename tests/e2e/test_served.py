@@ -1,0 +1,231 @@
+"""What servers really serve: HAProxy takes certificates over its runtime API, without a
+reload."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from pathlib import Path
+
+import pytest
+
+from programs.haproxy import HAProxy
+from programs.pebble import Pebble
+from programs.place import Place
+from programs.ports import free_port
+from programs.program import wait_until
+from programs.renewd import Renewd
+from programs.tls import served
+
+NAME = "shop.example.test"
+
+
+def frontend(port: int, *crt: object) -> str:
+    words = " ".join(f"crt {path}" for path in crt)
+    return f"""
+frontend secure{port}
+    mode http
+    bind 127.0.0.1:{port} ssl {words}
+    http-request return status 200
+"""
+
+
+def deployment(renewd: Renewd, name: str, target: str, state: str, text: str = "") -> dict:
+    def row() -> dict | None:
+        for it in renewd.certificate(name)["deployments"]:
+            if it["target"] == target and it["state"] == state and text in it["detail"]:
+                return it
+        return None
+    return wait_until(row, f"{name} is {state} at {target}: {text}", 40)
+
+
+class Visitors:
+    """New TLS connections, one after the other, until told to stop: what failed, and whose
+    certificates were seen."""
+
+    def __init__(self, port: int, name: str) -> None:
+        self.port, self.name = port, name
+        self.count = 0
+        self.errors: list[Exception] = []
+        self.seen: list[str] = []
+        self.end = threading.Event()
+        self.thread = threading.Thread(target=self.run)
+
+    def run(self) -> None:
+        while not self.end.is_set():
+            try:
+                leaf = served(self.port, self.name).fingerprint
+            except OSError as error:
+                self.errors.append(error)
+            else:
+                if leaf not in self.seen:
+                    self.seen.append(leaf)
+            self.count += 1
+
+    def __enter__(self) -> Visitors:
+        self.thread.start()
+        wait_until(lambda: self.count > 0, "somebody has visited")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end.set()
+        self.thread.join()
+
+
+def issued(renewd: Renewd, *names: str, **keys: object) -> None:
+    for name in names:
+        renewd.add_certificate(name, **keys)
+    renewd.start()
+    for name in names:
+        renewd.wait_state(name)
+
+
+@pytest.mark.parametrize("how", ["file", "directory", "crt-list", "master", "tcp"])
+def test_hot_update(place: Place, renewd: Renewd, how: str) -> None:
+    """A pair of certificates is replaced while visitors come, and no process changes."""
+    issued(renewd, NAME, keys=["ecdsa-p256", "rsa-2048"])
+    port, api = free_port(), free_port()
+    crt = renewd.bundle(NAME, "haproxy.pem")
+    flat = renewd.bundle_dir.parent / "haproxy"
+    words = f"crt {crt}"
+    if how == "directory":
+        words = f"crt {flat}/"
+    elif how == "crt-list":
+        crt_list = place.path / "list"
+        crt_list.write_text(f"{flat}/{NAME}.pem [alpn h2,http/1.1]\n")
+        words = f"crt-list {crt_list}"
+    haproxy = HAProxy(place, frontend(port).replace("ssl ", f"ssl {words}"),
+                      f"stats socket 127.0.0.1:{api} level admin")
+    haproxy.start()
+    sockets = {"master": haproxy.master_socket, "tcp": f"127.0.0.1:{api}"}
+    renewd.set("deploy edge", type="haproxy", socket=sockets.get(how, haproxy.admin_socket))
+    renewd.add_certificate(NAME, deploy="edge")
+    renewd.reload()
+    deployment(renewd, NAME, "edge", "deployed")
+    old = renewd.leaf(NAME).fingerprint
+    before = haproxy.processes()
+    with Visitors(port, NAME) as visitors:
+        renewd.ctl("renew", "--force", "--wait", NAME)
+        fresh = renewd.leaf(NAME).fingerprint
+        wait_until(lambda: fresh in visitors.seen, "the new one is seen")
+    assert not visitors.errors and visitors.seen == [old, fresh]
+    assert haproxy.processes() == before
+    for key in ("ecdsa", "rsa"):
+        assert served(port, NAME, key).fingerprint == \
+            renewd.leaf(NAME, f"cert.{key}.pem").fingerprint
+    haproxy.restart()  # it reads what is on disk
+    for key in ("ecdsa", "rsa"):
+        assert served(port, NAME, key).fingerprint == \
+            renewd.leaf(NAME, f"cert.{key}.pem").fingerprint
+    key_lines = renewd.bundle(NAME, "privkey.pem").read_text().splitlines()
+    assert key_lines[1] not in renewd.output()
+
+
+def test_two_processes(place: Place, renewd: Renewd) -> None:
+    issued(renewd, NAME)
+    ports = [free_port(), free_port()]
+    both = [HAProxy(place, frontend(port, renewd.bundle(NAME, "haproxy.pem")))
+            for port in ports]
+    for haproxy in both:
+        haproxy.start()
+    before = [haproxy.processes() for haproxy in both]
+    renewd.set("deploy edge", type="haproxy",
+               socket=[haproxy.admin_socket for haproxy in both])
+    renewd.add_certificate(NAME, deploy="edge")
+    renewd.reload()
+    renewd.ctl("renew", "--force", "--wait", NAME)
+    deployment(renewd, NAME, "edge", "deployed")
+    for port in ports:
+        assert served(port, NAME).fingerprint == renewd.leaf(NAME).fingerprint
+    assert [haproxy.processes() for haproxy in both] == before
+
+
+def test_unknown_is_added(place: Place, renewd: Renewd) -> None:
+    """A directory takes what it hasn't known, without a reload; its next start agrees."""
+    other = "new.example.test"
+    issued(renewd, NAME)
+    port = free_port()
+    haproxy = HAProxy(place, frontend(port, f"{renewd.bundle_dir.parent}/haproxy/"))
+    haproxy.start()
+    before = haproxy.processes()
+    renewd.set("deploy edge", type="haproxy", socket=haproxy.admin_socket)
+    renewd.add_certificate(other, deploy="edge", keys=["ecdsa-p256", "rsa-2048"])
+    renewd.reload()
+    deployment(renewd, other, "edge", "deployed")
+    assert haproxy.processes() == before
+
+    def check() -> None:
+        assert served(port, NAME).fingerprint == renewd.leaf(NAME).fingerprint
+        for key in ("ecdsa", "rsa"):
+            assert served(port, other, key).fingerprint == \
+                renewd.leaf(other, f"cert.{key}.pem").fingerprint
+    check()
+    haproxy.restart()
+    check()
+
+
+def test_unknown_is_reloaded(place: Place, renewd: Renewd) -> None:
+    """Where nothing can be added, HAProxy reloads as it is allowed to; or it is said."""
+    other = "new.example.test"
+    issued(renewd, NAME, other)
+    port = free_port()
+    haproxy = HAProxy(place, frontend(port, renewd.bundle(NAME, "haproxy.pem")))
+    haproxy.start()
+    renewd.set("deploy edge", type="haproxy", socket=haproxy.admin_socket)
+    renewd.add_certificate(NAME, deploy="edge")
+    renewd.add_certificate(other, deploy="edge")
+    renewd.reload()
+    row = deployment(renewd, other, "edge", "failed", "knows neither")
+    assert str(renewd.bundle(other, "haproxy.pem")) in row["detail"]
+    deployment(renewd, NAME, "edge", "deployed")  # in the same run
+    haproxy.configure(frontend(port, renewd.bundle(NAME, "haproxy.pem"),
+                               renewd.bundle(other, "haproxy.pem")))
+    renewd.set("deploy edge", master_socket=haproxy.master_socket)
+    renewd.reload()
+    renewd.ctl("deploy", other)
+    deployment(renewd, other, "edge", "deployed")
+    assert haproxy.processes().reloads == 1
+    assert served(port, other).fingerprint == renewd.leaf(other).fingerprint
+
+
+def test_refused(place: Place, renewd: Renewd) -> None:
+    """Somebody's transaction is pending, and takes what is meant for ours: HAProxy's words
+    are passed on, nothing is committed, and the next attempt succeeds."""
+    other = "other.example.test"
+    issued(renewd, NAME, other)
+    port = free_port()
+    haproxy = HAProxy(place, frontend(port, renewd.bundle(other, "haproxy.pem"),
+                                      renewd.bundle(NAME, "haproxy.pem")))
+    haproxy.start()
+    pending = renewd.bundle(other, "haproxy.pem")
+    untouched = renewd.leaf(other).fingerprint
+    assert "created" in haproxy.ask(f"set ssl cert {pending} <<\n{pending.read_text()}")
+    renewd.set("deploy edge", type="haproxy", socket=haproxy.admin_socket)
+    renewd.add_certificate(NAME, deploy="edge")
+    renewd.reload()
+    renewd.ctl("renew", "--force", NAME)
+    row = deployment(renewd, NAME, "edge", "failed", "Transaction updated for certificate")
+    assert f'"set ssl cert {renewd.bundle(NAME, "haproxy.pem")}"' in row["detail"]
+    assert served(port, other).fingerprint == untouched
+    deployment(renewd, NAME, "edge", "deployed")
+    assert served(port, other).fingerprint == untouched
+    assert served(port, NAME).fingerprint == renewd.leaf(NAME).fingerprint
+
+
+@pytest.mark.parametrize("how", ["missing", "mute"])
+def test_no_socket(place: Place, renewd: Renewd, how: str) -> None:
+    path = place.path / "nobody"
+    text = "No such file or directory"
+    issued(renewd, NAME)
+    with socket.socket(socket.AF_UNIX) as mute:
+        if how == "mute":
+            mute.bind(str(path))
+            mute.listen(8)
+            text = "it doesn't answer"
+        renewd.set("deploy edge", type="haproxy", socket=path)
+        renewd.add_certificate(NAME, deploy="edge")
+        renewd.reload()
+        row = deployment(renewd, NAME, "edge", "failed", text)
+    assert str(path) in row["detail"]
+    assert renewd.certificate(NAME)["state"] == "valid"
