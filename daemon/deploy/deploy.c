@@ -219,8 +219,7 @@ begin(struct target *t)
 	subjects = take_subjects(t, n);
 	r = subjects == NULL
 	    ? -ENOMEM
-	    : run_new(
-		  t->deploy->base, t->config, subjects, n, run_done_cb, t, &t->run);
+	    : run_new(t->deploy->base, t->config, subjects, n, run_done_cb, t, &t->run);
 	if (r == 0)
 		t->deploy->reloading += whole;
 	else

@@ -2,11 +2,11 @@
  * haproxy.c - HAProxy takes certificates over its runtime API, or reloads: asked for on
  * the master socket, by its unit, or by SIGUSR2.
  *
- * A row of types.c. haproxy_hot.c goes first, where there is a runtime API. From 2.7 on `reload` answers with Success=0 or 1 and the log.
- * Before, it answers nothing, the socket refuses connections for a while, and then
- * `show proc` tells: the master's reloads have gone up, and either a new worker is
- * there, or [failed:] isn't 0 and the old worker stays. A reload counts as done only
- * when it is seen to be.
+ * A row of types.c. haproxy_hot.c goes first, where there is a runtime API. From 2.7 on
+ * `reload` answers with Success=0 or 1 and the log. Before, it answers nothing, the
+ * socket refuses connections for a while, and then `show proc` tells: the master's
+ * reloads have gone up, and either a new worker is there, or [failed:] isn't 0 and the
+ * old worker stays. A reload counts as done only when it is seen to be.
  */
 #include <errno.h>
 #include <event2/event.h>

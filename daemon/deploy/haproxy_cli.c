@@ -109,8 +109,8 @@ write_cb(evutil_socket_t fd, short what, void *arg)
 	ssize_t n;
 
 	(void)what;
-	n = send(fd, c->question.data + c->sent, c->question.len - c->sent,
-	    MSG_NOSIGNAL);
+	n = send(
+	    fd, c->question.data + c->sent, c->question.len - c->sent, MSG_NOSIGNAL);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n < 0) {

@@ -48,14 +48,14 @@ struct haproxy_hot {
 	size_t socket, subject, kind;
 	enum place place;
 	enum step step;
-	bool master;   /* this socket is the master's: its worker is asked through it */
-	bool known;    /* this file has a name in this process */
-	bool adding;   /* HAProxy hasn't known it until now */
-	char *pem;     /* of the file; NULL: not read yet, or there is none */
+	bool master; /* this socket is the master's: its worker is asked through it */
+	bool known;  /* this file has a name in this process */
+	bool adding; /* HAProxy hasn't known it until now */
+	char *pem;   /* of the file; NULL: not read yet, or there is none */
 	char serial[SERIAL_SIZE];
-	char name[NAME_SIZE];      /* HAProxy's */
-	char list[LIST_SIZE];      /* directory that it is added to */
-	char to_abort[NAME_SIZE];  /* the transaction's */
+	char name[NAME_SIZE];     /* HAProxy's */
+	char list[LIST_SIZE];     /* directory that it is added to */
+	char to_abort[NAME_SIZE]; /* the transaction's */
 
 	char why[WHY_SIZE]; /* a reload is needed; "": it isn't */
 };
@@ -138,8 +138,9 @@ static enum step
 refused(struct haproxy_hot *h, const char *what, const char *answer)
 {
 	run_say_all(h->run, answer);
-	run_subject_failed(h->run, h->subject, "HAProxy on %s answers \"%s %s\" with: %s",
-	    socket_name(h), what, h->name, answer);
+	run_subject_failed(h->run, h->subject,
+	    "HAProxy on %s answers \"%s %s\" with: %s", socket_name(h), what, h->name,
+	    answer);
 	h->known = true; /* a name of it is known, or was to be: no reason to reload */
 	return NEXT;
 }
@@ -289,8 +290,8 @@ compose(const struct haproxy_hot *h, char *ret, size_t size)
 static void
 lost(struct haproxy_hot *h, int error)
 {
-	snprintf(h->why, sizeof(h->why), "can't use the runtime API of HAProxy on %s: %s",
-	    socket_name(h),
+	snprintf(h->why, sizeof(h->why),
+	    "can't use the runtime API of HAProxy on %s: %s", socket_name(h),
 	    error == -ETIMEDOUT ? "it doesn't answer" : strerror(-error));
 	h->socket++;
 	h->subject = h->kind = 0;
@@ -364,8 +365,8 @@ read_file(struct haproxy_hot *h)
 	if (r < 0)
 		forget(h);
 	if (r < 0 && r != -ENOENT)
-		run_subject_failed(h->run, h->subject, "%s can't be read: %s", path,
-		    strerror(-r));
+		run_subject_failed(
+		    h->run, h->subject, "%s can't be read: %s", path, strerror(-r));
 	return r;
 }
 

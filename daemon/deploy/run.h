@@ -23,12 +23,12 @@ struct run_subject {
 struct run {
 	struct event_base *base;
 	const struct deploy_type *type;
-	struct target_config *target;   /* the run's own copy */
-	struct run_subject *subjects;         /* at least one */
+	struct target_config *target; /* the run's own copy */
+	struct run_subject *subjects; /* at least one */
 	size_t subject_count;
 	const struct deploy_subject *subject; /* NULL where there may be several */
-	void *state;                    /* the type's own */
-	struct unit_job *unit_job;      /* unit.c's */
+	void *state;                          /* the type's own */
+	struct unit_job *unit_job;            /* unit.c's */
 
 	/* run.c's */
 	struct event *end_event;

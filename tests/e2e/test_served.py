@@ -1,17 +1,16 @@
 """What servers really serve: HAProxy takes certificates over its runtime API, without a
-reload."""
+reload; and handshakes show whether a deployment has changed anything."""
 
 from __future__ import annotations
 
 import socket
-import ssl
+import shutil
 import threading
-from pathlib import Path
 
 import pytest
 
 from programs.haproxy import HAProxy
-from programs.pebble import Pebble
+from programs.nginx import Nginx
 from programs.place import Place
 from programs.ports import free_port
 from programs.program import wait_until
@@ -31,13 +30,14 @@ frontend secure{port}
 """
 
 
-def deployment(renewd: Renewd, name: str, target: str, state: str, text: str = "") -> dict:
+def deployment(renewd: Renewd, name: str, target: str, state: str, text: str = "",
+               patience: float = 40) -> dict:
     def row() -> dict | None:
         for it in renewd.certificate(name)["deployments"]:
             if it["target"] == target and it["state"] == state and text in it["detail"]:
                 return it
         return None
-    return wait_until(row, f"{name} is {state} at {target}: {text}", 40)
+    return wait_until(row, f"{name} is {state} at {target}: {text}", patience)
 
 
 class Visitors:
@@ -229,3 +229,131 @@ def test_no_socket(place: Place, renewd: Renewd, how: str) -> None:
         row = deployment(renewd, NAME, "edge", "failed", text)
     assert str(path) in row["detail"]
     assert renewd.certificate(NAME)["state"] == "valid"
+
+
+def nginx_site(port: int, certificate: object, key: object) -> str:
+    return f"""
+    server {{
+        listen 127.0.0.1:{port} ssl;
+        ssl_certificate {certificate};
+        ssl_certificate_key {key};
+    }}"""
+
+
+def kinds(renewd: Renewd, name: str) -> list[str]:
+    lines = renewd.ctl("--json", "history", name).stdout
+    return [kind for kind in ("deployed", "served", "not-served", "deploy-failed")
+            if f'"kind":"{kind}"' in lines]
+
+
+def test_verified(place: Place, renewd: Renewd) -> None:
+    """A pair is seen at two addresses after each deployment, by SNI and kind of key."""
+    issued(renewd, NAME, keys=["ecdsa-p256", "rsa-2048"])
+    ports = [free_port(), free_port()]
+    haproxy = HAProxy(place, "".join(
+        frontend(port, renewd.bundle(NAME, "haproxy.pem")) for port in ports))
+    haproxy.start()
+    renewd.set("deploy edge", type="haproxy", socket=haproxy.admin_socket,
+               verify=[f"127.0.0.1:{port}" for port in ports])
+    renewd.add_certificate(NAME, deploy="edge")
+    renewd.reload()
+    row = deployment(renewd, NAME, "edge", "served")
+    assert row["verified_at"] >= row["deployed_at"] and row["detail"] == ""
+    renewd.ctl("renew", "--force", "--wait", NAME)
+    deployment(renewd, NAME, "edge", "served")
+    for port in ports:
+        assert served(port, NAME).fingerprint == renewd.leaf(NAME).fingerprint
+    assert kinds(renewd, NAME) == ["deployed", "served"]
+    shown = renewd.ctl("show", NAME).stdout
+    assert "served" in shown
+
+
+def test_reload_that_changes_nothing(place: Place, renewd: Renewd) -> None:
+    """Somebody has broken nginx's configuration: it stays with the old certificate, and
+    only a handshake shows it. Mended, it is served by the next attempt."""
+    issued(renewd, NAME)
+    port = free_port()
+    site = nginx_site(port, renewd.bundle(NAME), renewd.bundle(NAME, "privkey.pem"))
+    nginx = Nginx(place, site, [port])
+    nginx.start()
+    renewd.set("deploy web", type="nginx", pidfile=nginx.pid_file,
+               verify=f"127.0.0.1:{port}")
+    renewd.add_certificate(NAME, deploy="web")
+    renewd.reload()
+    deployment(renewd, NAME, "web", "served")
+    old = renewd.leaf(NAME)
+    whole = nginx.config_path.read_text()
+    nginx.config_path.write_text(whole + "nonsense;\n")
+    renewd.ctl("renew", "--force", NAME)
+    row = deployment(renewd, NAME, "web", "failed", patience=100)
+    assert old.serial in row["detail"] and f"127.0.0.1:{port}" in row["detail"]
+    assert served(port, NAME).fingerprint == old.fingerprint
+    shown = renewd.certificate(NAME)
+    assert (shown["state"], shown["health"], shown["failures"]) == ("valid", "warning", 0)
+    assert "not-served" in kinds(renewd, NAME)
+    nginx.config_path.write_text(whole)
+    renewd.ctl("deploy", NAME)
+    deployment(renewd, NAME, "web", "served")
+    assert served(port, NAME).fingerprint == renewd.leaf(NAME).fingerprint
+
+
+def test_changed_by_somebody(place: Place, renewd: Renewd) -> None:
+    """Nothing was deployed, but another certificate is there: said, and deployed again."""
+    issued(renewd, NAME)
+    crt = renewd.bundle(NAME, "haproxy.pem")
+    before = crt.read_text()
+    renewd.ctl("renew", "--force", "--wait", NAME)
+    port = free_port()
+    haproxy = HAProxy(place, frontend(port, crt))
+    haproxy.start()
+    renewd.set("deploy edge", type="haproxy", socket=haproxy.admin_socket,
+               verify=f"127.0.0.1:{port}", verify_interval="1s")
+    renewd.add_certificate(NAME, deploy="edge")
+    renewd.reload()
+    deployment(renewd, NAME, "edge", "served")
+    haproxy.ask(f"set ssl cert {crt} <<\n{before}")
+    assert "Success" in haproxy.ask(f"commit ssl cert {crt}")
+    assert served(port, NAME).fingerprint != renewd.leaf(NAME).fingerprint
+    renewd.wait_log("another certificate is there")
+    wait_until(lambda: served(port, NAME).fingerprint == renewd.leaf(NAME).fingerprint,
+               "it is deployed again", 40)
+    deployment(renewd, NAME, "edge", "served")
+
+
+def test_older_file(place: Place, renewd: Renewd) -> None:
+    """A listener that reads a copy which nobody renews."""
+    issued(renewd, NAME)
+    copy = place.path / "copy.pem"
+    shutil.copy(renewd.bundle(NAME, "haproxy.pem"), copy)
+    old = renewd.leaf(NAME)
+    port = free_port()
+    haproxy = HAProxy(place, frontend(port, copy))
+    haproxy.start()
+    renewd.set("deploy edge", type="haproxy", master_socket=haproxy.master_socket,
+               verify=f"127.0.0.1:{port}")
+    renewd.add_certificate(NAME, deploy="edge")
+    renewd.reload()
+    deployment(renewd, NAME, "edge", "served")
+    renewd.ctl("renew", "--force", NAME)
+    row = deployment(renewd, NAME, "edge", "failed", patience=100)
+    assert old.serial in row["detail"]
+    assert haproxy.processes().reloads == 3  # the first, the new one, and once more
+
+
+def test_dead_port_and_removed_target(place: Place, renewd: Renewd) -> None:
+    """Nobody listens there; and the target goes from the configuration while renewd
+    looks."""
+    issued(renewd, NAME)
+    port = free_port()
+    renewd.set("deploy copy", type="exec", command="/bin/true", verify=f"127.0.0.1:{port}")
+    renewd.add_certificate(NAME, deploy="copy")
+    renewd.reload()
+    row = deployment(renewd, NAME, "copy", "failed", patience=100)
+    assert f"127.0.0.1:{port}" in row["detail"] and "refused" in row["detail"]
+    renewd.ctl("deploy", NAME)
+    deployment(renewd, NAME, "copy", "deployed")  # and is looked at
+    del renewd.sections["deploy copy"]
+    renewd.add_certificate(NAME, deploy=None)
+    renewd.reload()
+    wait_until(lambda: renewd.certificate(NAME)["deployments"] == [], "it is gone", 60)
+    renewd.wait_state(NAME)

@@ -380,12 +380,12 @@ static const struct {
 	    F "13: \"socket\" does not belong to type \"nginx\"\n" },
 	{ CA
 	    "[certificate www]\n\n\n[deploy x]\ntype = haproxy\n"
-	    "pidfile = /p\nsocket = s\nbundle_path = x\nverify = x\nverify_interval = 1m\n"
+	    "pidfile = /p\nsocket = s\nbundle_path = x\nverify = x\nverify_interval = 0s\n"
 	    "roll_back = yes\ndeploy_window = x\nrequire = no\n",
 	    F "10: \"socket\" must be paths of UNIX sockets, or loopback addresses with a port such as 127.0.0.1:9999, not \"s\"\n"
 	    F "11: \"bundle_path\" is not supported by this version\n"
-	    F "12: \"verify\" is not supported by this version\n"
-	    F "13: \"verify_interval\" is not supported by this version\n"
+	    F "12: \"verify\" must be numeric addresses with a port, such as 0.0.0.0:80 or [::]:80, not \"x\"\n"
+	    F "13: \"verify_interval\" must be from 1s to 30d, not \"0s\"\n"
 	    F "14: \"roll_back\" is not supported by this version\n"
 	    F "15: \"deploy_window\" is not supported by this version\n"
 	    F "16: \"require\" is not supported by this version\n" },
@@ -659,7 +659,7 @@ START_TEST(sections)
 	    "eab_hmac_key_file = credential:hmac\nproxy = socks5://127.0.0.1:1080\n"
 	    "contact = mailto:a@example.net mailto:b+c@example.net\ntrust_file = /t\n"
 	    "[deploy h]\ntype = haproxy\nmaster_socket = /m\n"
-	    "socket = /a, [::1]:9999\n"
+	    "socket = /a, [::1]:9999\nverify = [::1]:443\nverify_interval = 1h\n"
 	    "[deploy n]\ntype = nginx\npidfile = /p\ntest_command = nginx -t -g \"a b;\"\n"
 	    "== conf.d/s.conf\n"
 	    "[deploy s]\ntype = signal\npidfile = /q\nprocess = /usr/bin/x\nsignal = SIGUSR1\n"
@@ -692,6 +692,8 @@ START_TEST(sections)
 	ck_assert_str_eq(t->master_socket, "/m");
 	ck_assert_uint_eq(t->sockets.n, 2);
 	ck_assert_str_eq(t->sockets.v[1], "[::1]:9999");
+	ck_assert_uint_eq(t->verify.n, 1);
+	ck_assert_int_eq(t->verify_interval.seconds, 3600);
 	ck_assert_str_eq(t->process, "haproxy");
 	t = config_target(c, "n");
 	ck_assert_str_eq(t->process, "nginx");
@@ -913,6 +915,7 @@ END_TEST
   "account_key = file:/k\n"                                                        \
   "[deploy e]\ntype = exec\ncommand = x \"a b\" \"\\\"q\\\"\" c,d\n"               \
   "[deploy h]\ntype = haproxy\npidfile = /p\nmaster_socket = /s\n"                 \
+  "socket = /a 127.0.0.1:1\nverify = [::1]:443\n"                                  \
   "[deploy n]\ntype = nginx\npidfile = /p\nunit = nginx.service\n"                 \
   "[deploy u]\ntype = systemd\nunit = \"a\\\\x2db@c.service\"\naction = Restart\n" \
   "[deploy s]\ntype = signal\npidfile = /p\nprocess = x\nsignal = 40\n"            \
@@ -950,7 +953,7 @@ START_TEST(round_trip)
 	    strstr(first, "\ncommand = x \"a b\" \"\\\"q\\\"\" \"c,d\"\n"));
 	ck_assert_ptr_nonnull(strstr(first,
 	    "\n[deploy n]\ntype = nginx\nunit = nginx.service\npidfile = /p\n"
-	    "test_command =\n\n"));
+	    "test_command =\nverify =\nverify_interval = 6h\n\n"));
 	ck_assert_ptr_null(strstr(first, "[ca letsencrypt]"));
 }
 END_TEST
