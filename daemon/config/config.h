@@ -61,6 +61,7 @@ struct target_config {
 	char *name;
 	enum target_type type;
 	struct words sockets;    /* haproxy: its runtime API */
+	char *bundle_path;       /* haproxy: has {name} in it, or NULL */
 	char *master_socket;     /* haproxy */
 	char *unit;              /* haproxy nginx systemd */
 	enum unit_action action; /* systemd */

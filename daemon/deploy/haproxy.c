@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 
 #include "deploy/haproxy_cli.h"
+#include "deploy/haproxy_copy.h"
 #include "deploy/haproxy_hot.h"
 #include "deploy/run.h"
 #include "platform/log.h"
@@ -41,6 +42,7 @@ struct procs {
 
 struct reload {
 	struct run *run;
+	struct haproxy_copy *copy;
 	struct haproxy_hot *hot;
 	struct haproxy_cli *cli;
 	struct event *again_event;
@@ -406,6 +408,27 @@ hot_cb(const char *why, void *arg)
 }
 
 static int
+tell(struct reload *l)
+{
+	struct run *r = l->run;
+
+	if (r->target->sockets.n == 0)
+		return reload(l);
+	return haproxy_hot_start(r, can_reload(r->target), hot_cb, l, &l->hot);
+}
+
+static void
+copied_cb(void *arg)
+{
+	struct reload *l = arg;
+	int error = tell(l);
+
+	if (error < 0)
+		run_failed(
+		    l->run, "HAProxy can't be told of them: %s", strerror(-error));
+}
+
+static int
 start(struct run *r)
 {
 	struct reload *l = r->state = calloc(1, sizeof(*l));
@@ -417,9 +440,9 @@ start(struct run *r)
 	l->deadline_event = evtimer_new(r->base, deadline_cb, l);
 	if (l->again_event == NULL || l->deadline_event == NULL)
 		return -ENOMEM;
-	if (r->target->sockets.n == 0)
-		return reload(l);
-	return haproxy_hot_start(r, can_reload(r->target), hot_cb, l, &l->hot);
+	if (r->target->bundle_path == NULL)
+		return tell(l);
+	return haproxy_copy_start(r, copied_cb, l, &l->copy);
 }
 
 static void
@@ -429,6 +452,7 @@ stop(struct run *r)
 
 	if (l == NULL)
 		return;
+	haproxy_copy_free(l->copy);
 	haproxy_hot_free(l->hot);
 	haproxy_cli_free(l->cli);
 	if (l->again_event != NULL)

@@ -19,6 +19,7 @@
 
 #include "acme.h"
 #include "deploy/haproxy_cli.h"
+#include "deploy/haproxy_copy.h"
 #include "deploy/run.h"
 #include "platform/file.h"
 
@@ -30,8 +31,6 @@
 #define WHY_SIZE    (NAME_SIZE + 256)
 
 enum step { LOOK, SET, COMMIT, CHECK, ABORT, LISTS, NEW, ADD, DELETE, NEXT };
-
-static const char *const kinds[] = { "", ".ecdsa", ".rsa" };
 
 /* Under which name? */
 enum place { LIVE, FLAT, PLACES };
@@ -358,7 +357,7 @@ read_file(struct haproxy_hot *h)
 	int r;
 
 	snprintf(path, sizeof(path), "%s/haproxy.pem%s", subject(h)->bundle_dir,
-	    kinds[h->kind]);
+	    haproxy_kinds[h->kind]);
 	r = file_read(AT_FDCWD, path, BUNDLE_MAX, &h->pem, NULL);
 	if (r == 0)
 		r = read_serial(h);
@@ -383,38 +382,65 @@ name_flat(const struct haproxy_hot *h, char ret[LIST_SIZE])
 	snprintf(ret, LIST_SIZE, "%.*s/haproxy", (int)len, dir);
 }
 
+/* Where the target says under which name HAProxy knows it, there is no other. */
+static void
+set_given_name(struct haproxy_hot *h)
+{
+	char name[LIST_SIZE] = "";
+	const char *slash;
+
+	(void)haproxy_copy_name(
+	    h->run->target->bundle_path, subject(h)->certificate, name, sizeof(name));
+	slash = strrchr(name, '/');
+	snprintf(h->name, sizeof(h->name), "%s%s", name, haproxy_kinds[h->kind]);
+	snprintf(h->list, sizeof(h->list), "%.*s",
+	    slash != NULL ? (int)(slash - name) : 0, name);
+}
+
 static void
 set_name(struct haproxy_hot *h)
 {
+	if (h->run->target->bundle_path != NULL) {
+		set_given_name(h);
+		return;
+	}
 	name_flat(h, h->list);
 	if (h->place == LIVE)
-		snprintf(h->name, sizeof(h->name), "%s/haproxy.pem%s",
-		    subject(h)->bundle_dir, kinds[h->kind]);
+		snprintf(h->name, sizeof(h->name), "%.4000s/haproxy.pem%s",
+		    subject(h)->bundle_dir, haproxy_kinds[h->kind]);
 	else
 		snprintf(h->name, sizeof(h->name), "%s/%.200s.pem%s", h->list,
-		    subject(h)->certificate, kinds[h->kind]);
+		    subject(h)->certificate, haproxy_kinds[h->kind]);
 }
 
 static void
 unknown(struct haproxy_hot *h)
 {
+	bool given = h->run->target->bundle_path != NULL;
+
 	if (h->can_reload)
 		snprintf(h->why, sizeof(h->why),
-		    "HAProxy on %s doesn't know %.3000s/haproxy.pem%s yet",
-		    socket_name(h), subject(h)->bundle_dir, kinds[h->kind]);
+		    "HAProxy on %s doesn't know %.3000s yet", socket_name(h), h->name);
+	else if (given)
+		run_subject_failed(h->run, h->subject,
+		    "HAProxy on %s doesn't know %s: put it into its configuration, or "
+		    "name a master_socket, unit or pidfile here to have it reloaded",
+		    socket_name(h), h->name);
 	else
 		run_subject_failed(h->run, h->subject,
 		    "HAProxy on %s knows neither %s/haproxy.pem%s nor %s: put one of them "
 		    "into its configuration, or name a master_socket, unit or pidfile here "
 		    "to have it reloaded",
-		    socket_name(h), subject(h)->bundle_dir, kinds[h->kind], h->name);
+		    socket_name(h), subject(h)->bundle_dir, haproxy_kinds[h->kind],
+		    h->name);
 }
 
 /* The next name of this file. False: there is none. */
 static bool
 next_place(struct haproxy_hot *h)
 {
-	if (h->pem == NULL || h->place + 1 >= PLACES)
+	if (h->pem == NULL || h->place + 1 >= PLACES ||
+	    h->run->target->bundle_path != NULL)
 		return false;
 	h->place++;
 	return true;
@@ -429,8 +455,9 @@ next_file(struct haproxy_hot *h)
 
 	for (; h->socket < r->target->sockets.n; h->socket++) {
 		for (; h->subject < r->subject_count; h->subject++) {
-			for (; h->kind < ELEMENTS(kinds); h->kind++)
-				if (read_file(h) == 0)
+			for (; h->kind < HAPROXY_KINDS; h->kind++)
+				if (r->subjects[h->subject].failure == NULL &&
+				    read_file(h) == 0)
 					return true;
 			h->kind = 0;
 		}

@@ -54,6 +54,7 @@ target_copy(const struct target_config *config)
 	    !copy_text(config->unit, &copy->unit) ||
 	    !copy_text(config->pidfile, &copy->pidfile) ||
 	    !copy_text(config->process, &copy->process) ||
+	    !copy_text(config->bundle_path, &copy->bundle_path) ||
 	    !copy_words(&config->sockets, &copy->sockets) ||
 	    !copy_words(&config->verify, &copy->verify) ||
 	    !copy_words(&config->test_command, &copy->test_command) ||
@@ -72,6 +73,7 @@ target_free(struct target_config *config)
 	free(config->unit);
 	free(config->pidfile);
 	free(config->process);
+	free(config->bundle_path);
 	free_words(&config->sockets);
 	free_words(&config->verify);
 	free_words(&config->test_command);

@@ -213,6 +213,43 @@ def test_refused(place: Place, renewd: Renewd) -> None:
     assert served(port, NAME).fingerprint == renewd.leaf(NAME).fingerprint
 
 
+def test_bundle_path(place: Place, renewd: Renewd) -> None:
+    """HAProxy's own directory: bundles are written there under the names that it knows,
+    also when one kind of key becomes two."""
+    issued(renewd, NAME)
+    certs = place.path / "certs"
+    certs.mkdir()
+    renewd.set("deploy edge", type="haproxy", master_socket=place.path / "none",
+               bundle_path=certs / "{name}.pem")
+    renewd.add_certificate(NAME, deploy="edge")
+    renewd.reload()
+    deployment(renewd, NAME, "edge", "failed", "there is no master socket")
+    bundle = certs / f"{NAME}.pem"
+    assert bundle.read_bytes() == renewd.bundle(NAME, "haproxy.pem").read_bytes()
+    assert bundle.stat().st_mode == renewd.bundle(NAME, "haproxy.pem").stat().st_mode
+    port = free_port()
+    haproxy = HAProxy(place, frontend(port, f"{certs}/"))
+    haproxy.start()
+    before = haproxy.processes()
+    renewd.set("deploy edge", socket=haproxy.admin_socket, master_socket=None)
+    renewd.reload()
+    renewd.ctl("renew", "--force", "--wait", NAME)
+    deployment(renewd, NAME, "edge", "deployed")
+    assert served(port, NAME).fingerprint == renewd.leaf(NAME).fingerprint
+    assert haproxy.processes() == before
+    renewd.add_certificate(NAME, keys=["ecdsa-p256", "rsa-2048"])
+    renewd.reload()
+    rsa = certs / f"{NAME}.pem.rsa"
+    wait_until(rsa.exists, "a second kind of key is there", 60)
+    deployment(renewd, NAME, "edge", "deployed")
+    assert sorted(path.name for path in certs.iterdir()) == \
+        [f"{NAME}.pem.ecdsa", f"{NAME}.pem.rsa"]
+    haproxy.restart()
+    for key in ("ecdsa", "rsa"):
+        assert served(port, NAME, key).fingerprint == \
+            renewd.leaf(NAME, f"cert.{key}.pem").fingerprint
+
+
 @pytest.mark.parametrize("how", ["missing", "mute"])
 def test_no_socket(place: Place, renewd: Renewd, how: str) -> None:
     path = place.path / "nobody"
@@ -257,10 +294,19 @@ def test_verified(place: Place, renewd: Renewd) -> None:
                verify=[f"127.0.0.1:{port}" for port in ports])
     renewd.add_certificate(NAME, deploy="edge")
     renewd.reload()
+    renewd.add_certificate("unseen.example.test", domains=NAME)
+    renewd.reload()
+    assert "none of its targets" in renewd.ctl(
+        "verify", "unseen.example.test", check=False).stderr
     row = deployment(renewd, NAME, "edge", "served")
     assert row["verified_at"] >= row["deployed_at"] and row["detail"] == ""
     renewd.ctl("renew", "--force", "--wait", NAME)
-    deployment(renewd, NAME, "edge", "served")
+    row = deployment(renewd, NAME, "edge", "served")
+
+    def later() -> bool:  # times have seconds
+        assert renewd.ctl("verify", NAME).returncode == 0
+        return deployment(renewd, NAME, "edge", "served")["verified_at"] > row["verified_at"]
+    wait_until(later, "it is looked at again", pause=0.2)
     for port in ports:
         assert served(port, NAME).fingerprint == renewd.leaf(NAME).fingerprint
     assert kinds(renewd, NAME) == ["deployed", "served"]

@@ -383,7 +383,7 @@ static const struct {
 	    "pidfile = /p\nsocket = s\nbundle_path = x\nverify = x\nverify_interval = 0s\n"
 	    "roll_back = yes\ndeploy_window = x\nrequire = no\n",
 	    F "10: \"socket\" must be paths of UNIX sockets, or loopback addresses with a port such as 127.0.0.1:9999, not \"s\"\n"
-	    F "11: \"bundle_path\" is not supported by this version\n"
+	    F "11: \"bundle_path\" must be a path with {name} in it, for the certificate's name, not \"x\"\n"
 	    F "12: \"verify\" must be numeric addresses with a port, such as 0.0.0.0:80 or [::]:80, not \"x\"\n"
 	    F "13: \"verify_interval\" must be from 1s to 30d, not \"0s\"\n"
 	    F "14: \"roll_back\" is not supported by this version\n"
@@ -915,7 +915,7 @@ END_TEST
   "account_key = file:/k\n"                                                        \
   "[deploy e]\ntype = exec\ncommand = x \"a b\" \"\\\"q\\\"\" c,d\n"               \
   "[deploy h]\ntype = haproxy\npidfile = /p\nmaster_socket = /s\n"                 \
-  "socket = /a 127.0.0.1:1\nverify = [::1]:443\n"                                  \
+  "socket = /a 127.0.0.1:1\nbundle_path = /{name}.pem\nverify = [::1]:443\n"       \
   "[deploy n]\ntype = nginx\npidfile = /p\nunit = nginx.service\n"                 \
   "[deploy u]\ntype = systemd\nunit = \"a\\\\x2db@c.service\"\naction = Restart\n" \
   "[deploy s]\ntype = signal\npidfile = /p\nprocess = x\nsignal = 40\n"            \
