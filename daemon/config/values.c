@@ -110,16 +110,6 @@ read_path(struct parse *p, struct words *w, void *object)
 	return r < 0 ? r : value_take_text(p, w, object);
 }
 
-/* Each certificate's is another. */
-static int
-read_bundle_path(struct parse *p, struct words *w, void *object)
-{
-	if (strstr(w->v[0], "{name}") == NULL)
-		return value_must_be(
-		    p, "a path with {name} in it, for the certificate's name", w->v[0]);
-	return read_path(p, w, object);
-}
-
 int
 value_check_socket(struct parse *p, const char *word)
 {
@@ -482,7 +472,6 @@ refuse(struct parse *p, struct words *w, void *object)
   }
 
 const struct value_type value_path = TEXT(read_path);
-const struct value_type value_bundle_path = TEXT(read_bundle_path);
 const struct value_type value_socket = TEXT(read_socket);
 const struct value_type value_word = TEXT(read_word);
 const struct value_type value_group = TEXT(read_group);

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "acme.h"
+#include "deploy/haproxy_answer.h"
 #include "deploy/haproxy_cli.h"
 #include "deploy/haproxy_copy.h"
 #include "deploy/run.h"
@@ -83,55 +84,6 @@ forget(struct haproxy_hot *h)
 
 /* ---- what HAProxy says ---- */
 
-static bool
-has_line(const char *text, const char *line)
-{
-	size_t len = strlen(line);
-
-	while (*text != '\0') {
-		size_t n = strcspn(text, "\n");
-
-		if (n == len && memcmp(text, line, n) == 0)
-			return true;
-		text += n + (text[n] == '\n');
-	}
-	return false;
-}
-
-/* The rest of a line that begins so, or NULL. */
-static const char *
-find_field(const char *text, const char *field)
-{
-	for (; text != NULL; text = strchr(text, '\n')) {
-		text += *text == '\n';
-		if (strncmp(text, field, strlen(field)) == 0)
-			return text + strlen(field);
-	}
-	return NULL;
-}
-
-static const char *
-skip_zeros(const char *hex)
-{
-	while (*hex == '0')
-		hex++;
-	return hex;
-}
-
-static bool
-has_serial(const struct haproxy_hot *h, const char *answer)
-{
-	const char *is = find_field(answer, "Serial: ");
-	const char *wanted = skip_zeros(h->serial);
-	size_t len;
-
-	if (is == NULL)
-		return false;
-	is = skip_zeros(is);
-	len = strspn(is, "0123456789abcdefABCDEF");
-	return len == strlen(wanted) && strncasecmp(is, wanted, len) == 0;
-}
-
 /* Its words are passed on whole, as they are all that says what is wrong. */
 static enum step
 refused(struct haproxy_hot *h, const char *what, const char *answer)
@@ -155,32 +107,16 @@ abort_refused(struct haproxy_hot *h, const char *what, const char *answer)
 static enum step
 got_look(struct haproxy_hot *h, const char *answer)
 {
-	if (find_field(answer, "Unknown command") != NULL && !h->master) {
+	if (haproxy_field(answer, "Unknown command") != NULL && !h->master) {
 		h->master = true;
 		return LOOK;
 	}
-	if (find_field(answer, "Can't display the certificate: Not found") != NULL)
+	if (haproxy_field(answer, "Can't display the certificate: Not found") != NULL)
 		return NEXT;
-	if (find_field(answer, "Filename: ") == NULL)
+	if (haproxy_field(answer, "Filename: ") == NULL)
 		return refused(h, "show ssl cert", answer);
 	h->known = true;
-	return has_serial(h, answer) ? NEXT : SET;
-}
-
-/* The transaction's name, where it says that there is one. */
-static bool
-parse_transaction(const char *answer, char ret[NAME_SIZE])
-{
-	const char *name = find_field(answer, "Transaction created for certificate ");
-	const char *end;
-
-	if (name == NULL)
-		name = find_field(answer, "Transaction updated for certificate ");
-	end = name != NULL ? strstr(name, "!\n") : NULL;
-	if (end == NULL || end - name >= NAME_SIZE)
-		return false;
-	snprintf(ret, NAME_SIZE, "%.*s", (int)(end - name), name);
-	return true;
+	return haproxy_shows_serial(answer, h->serial) ? NEXT : SET;
 }
 
 /* Somebody's pending transaction takes what is meant for another certificate. It is
@@ -190,7 +126,7 @@ got_set(struct haproxy_hot *h, const char *answer)
 {
 	char name[NAME_SIZE];
 
-	if (!parse_transaction(answer, name))
+	if (!haproxy_transaction(answer, name, sizeof(name)))
 		return abort_refused(h, "set ssl cert", answer);
 	if (strcmp(name, h->name) == 0)
 		return COMMIT;
@@ -202,7 +138,7 @@ got_set(struct haproxy_hot *h, const char *answer)
 static enum step
 got_commit(struct haproxy_hot *h, const char *answer)
 {
-	if (!has_line(answer, "Success!"))
+	if (!haproxy_has_line(answer, "Success!"))
 		return abort_refused(h, "commit ssl cert", answer);
 	return h->adding ? ADD : CHECK;
 }
@@ -210,7 +146,9 @@ got_commit(struct haproxy_hot *h, const char *answer)
 static enum step
 got_check(struct haproxy_hot *h, const char *answer)
 {
-	return has_serial(h, answer) ? NEXT : refused(h, "show ssl cert", answer);
+	return haproxy_shows_serial(answer, h->serial)
+	    ? NEXT
+	    : refused(h, "show ssl cert", answer);
 }
 
 /* What failed was said; that there is nothing to abort is no news. */
@@ -224,13 +162,13 @@ got_abort(struct haproxy_hot *h, const char *answer)
 static enum step
 got_lists(struct haproxy_hot *h, const char *answer)
 {
-	return has_line(answer, h->list) ? NEW : NEXT;
+	return haproxy_has_line(answer, h->list) ? NEW : NEXT;
 }
 
 static enum step
 got_new(struct haproxy_hot *h, const char *answer)
 {
-	if (find_field(answer, "New empty certificate store") == NULL)
+	if (haproxy_field(answer, "New empty certificate store") == NULL)
 		return refused(h, "new ssl cert", answer);
 	h->adding = true;
 	return SET;
@@ -239,7 +177,7 @@ got_new(struct haproxy_hot *h, const char *answer)
 static enum step
 got_add(struct haproxy_hot *h, const char *answer)
 {
-	if (has_line(answer, "Success!")) {
+	if (haproxy_has_line(answer, "Success!")) {
 		h->known = true;
 		return CHECK;
 	}

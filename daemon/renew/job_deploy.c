@@ -53,16 +53,22 @@ verifies(const struct target_config *t)
 /* ---- what is noted ---- */
 
 static void
-save(struct job *j, const struct deployment *d, const char *kind)
+record(struct job *j, const char *kind, const char *detail)
 {
-	if (deployment_save(j->renewals->means.store, d) < 0 || kind == NULL)
-		return;
 	(void)history_add(j->renewals->means.store,
 	    &(struct history_event){ .at = clock_now(),
 		.kind = kind,
 		.certificate = j->row->name,
-		.target = d->target,
-		.detail = *d->detail != '\0' ? d->detail : NULL });
+		.target = j->spec->deploy.v[j->target],
+		.detail = *detail != '\0' ? detail : NULL });
+}
+
+/* kind NULL: it is no news. */
+static void
+save(struct job *j, const struct deployment *d, const char *kind)
+{
+	if (deployment_save(j->renewals->means.store, d) == 0 && kind != NULL)
+		record(j, kind, d->detail);
 }
 
 /* The row as it is to be, from the one before it; its texts are lent. */
@@ -80,8 +86,7 @@ begin_row(const struct job *j, const struct deployment *before)
 }
 
 static void
-note_failed(struct job *j, const struct deployment *before, const char *kind,
-    const char *detail)
+note_failed(struct job *j, const struct deployment *before, const char *detail)
 {
 	struct deployment d = begin_row(j, before);
 	int64_t now = clock_now();
@@ -102,7 +107,7 @@ note_failed(struct job *j, const struct deployment *before, const char *kind,
 			.retry_at = d.next_attempt }),
 		    "deployment failed: %s; next attempt at %s", detail,
 		    clock_format(d.next_attempt, at));
-	save(j, &d, kind);
+	save(j, &d, "deploy-failed");
 }
 
 /* Where it has to be seen, too, failures of before count until it is; and a crash from
@@ -173,16 +178,18 @@ static bool
 deploy_again(struct job *j, const struct deployment *before, const char *why)
 {
 	if (j->redeployed) {
-		note_failed(j, before, "not-served", why);
+		note_failed(j, before, why);
 		return false;
 	}
 	j->redeployed = true;
-	if (before == NULL || before->failures == 0)
+	if (before == NULL || before->failures == 0) {
 		log_line(LOG_WARNING,
 		    (&(struct log_fields){ .event = LOG_EVENT_NOT_SERVED,
 			.certificate = j->row->name,
 			.target = j->spec->deploy.v[j->target] }),
 		    "%s; it is deployed again", why);
+		record(j, "not-served", why);
+	}
 	if (start_deploy(j, j->spec->deploy.v[j->target]) < 0)
 		return false;
 	mark_pending(j, before);
@@ -283,7 +290,7 @@ deployed_cb(const struct acme_result *failure, void *arg)
 	j->deploy = NULL;
 	(void)read_deployment(j, j->spec->deploy.v[j->target], &rows, &count, &before);
 	if (failure != NULL)
-		note_failed(j, before, "deploy-failed", failure->detail);
+		note_failed(j, before, failure->detail);
 	else
 		note_deployed(j, before);
 	deployment_free_all(rows, count);
