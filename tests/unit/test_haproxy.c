@@ -424,7 +424,7 @@ START_TEST(test_haproxy_answers)
 	    "note\nTransaction updated for certificate /b!\n", name, sizeof(name)));
 	ck_assert_str_eq(name, "/b");
 	ck_assert(!haproxy_transaction(
-	    "Transaction created for certificate /a-long-one.pem!\n", name,
+	    "Transaction created for certificate /a-longer-one.pem!\n", name,
 	    sizeof(name)));
 	ck_assert(!haproxy_transaction(
 	    "Transaction created for certificate /a", name, sizeof(name)));
