@@ -300,6 +300,8 @@ def test_verified(place: Place, renewd: Renewd) -> None:
         "verify", "unseen.example.test", check=False).stderr
     row = deployment(renewd, NAME, "edge", "served")
     assert row["verified_at"] >= row["deployed_at"] and row["detail"] == ""
+    renewd.wait_state("unseen.example.test")
+    assert renewd.get("/v1/status")["next"]["why"] == "verify"
     renewd.ctl("renew", "--force", "--wait", NAME)
     row = deployment(renewd, NAME, "edge", "served")
 
