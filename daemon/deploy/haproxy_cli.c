@@ -102,28 +102,33 @@ deadline_cb(evutil_socket_t fd, short what, void *arg)
 	finish(arg, -ETIMEDOUT);
 }
 
+/* As much as the socket takes. 0: all is sent; -EAGAIN: not yet. */
+static int
+send_some(struct haproxy_cli *c)
+{
+	while (c->sent < c->question.len) {
+		ssize_t n = send(c->fd, c->question.data + c->sent,
+		    c->question.len - c->sent, MSG_NOSIGNAL);
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		c->sent += n > 0 ? (size_t)n : 0;
+	}
+	buffer_free(&c->question);
+	return shutdown(c->fd, SHUT_WR) < 0 ? -errno : 0;
+}
+
 static void
 write_cb(evutil_socket_t fd, short what, void *arg)
 {
 	struct haproxy_cli *c = arg;
-	ssize_t n;
+	int r = send_some(c);
 
-	(void)what;
-	n = send(
-	    fd, c->question.data + c->sent, c->question.len - c->sent, MSG_NOSIGNAL);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n < 0) {
-		finish(c, -errno);
-		return;
-	}
-	c->sent += (size_t)n;
-	if (c->sent < c->question.len)
-		return;
-	buffer_free(&c->question);
-	event_del(c->write_event);
-	if (shutdown(fd, SHUT_WR) < 0)
-		finish(c, -errno);
+	(void)fd, (void)what;
+	if (r == 0)
+		event_del(c->write_event);
+	else if (r != -EAGAIN)
+		finish(c, r);
 }
 
 union address {
@@ -186,7 +191,7 @@ compose(struct buffer *out, const struct haproxy_question *q)
 }
 
 static int
-watch(struct haproxy_cli *c, struct event_base *base, int timeout_ms)
+watch(struct haproxy_cli *c, struct event_base *base, int timeout_ms, bool sent)
 {
 	const struct timeval timeout = { .tv_sec = timeout_ms / 1000,
 		.tv_usec = timeout_ms % 1000 * 1000 };
@@ -196,8 +201,8 @@ watch(struct haproxy_cli *c, struct event_base *base, int timeout_ms)
 	c->deadline_event = evtimer_new(base, deadline_cb, c);
 	if (c->read_event == NULL || c->write_event == NULL ||
 	    c->deadline_event == NULL || event_add(c->read_event, NULL) < 0 ||
-	    event_add(c->write_event, NULL) < 0 ||
-	    event_add(c->deadline_event, &timeout) < 0)
+	    event_add(c->deadline_event, &timeout) < 0 ||
+	    (!sent && event_add(c->write_event, NULL) < 0))
 		return -ENOMEM;
 	return 0;
 }
@@ -217,8 +222,11 @@ haproxy_cli_ask(struct event_base *base, const struct haproxy_question *q,
 	r = compose(&c->question, q);
 	if (r == 0)
 		r = connect_to(q->socket, &c->fd);
-	if (r == 0)
-		r = watch(c, base, timeout_ms);
+	if (r < 0)
+		return r;
+	r = send_some(c);
+	if (r == 0 || r == -EAGAIN) /* over TCP it may not be connected yet */
+		r = watch(c, base, timeout_ms, r == 0);
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(c);
