@@ -247,6 +247,25 @@ same_text(const char *a, const char *b)
 	return strcmp(a, b) == 0;
 }
 
+/* Is what is verified the same? Otherwise it is looked at anew. */
+static bool
+verifies_same(const struct config *a, const struct config *b)
+{
+	if (a->target_count != b->target_count)
+		return false;
+	for (size_t i = 0; i < a->target_count; i++) {
+		const struct target_config *x = &a->targets[i], *y = &b->targets[i];
+
+		if (strcasecmp(x->name, y->name) != 0 || x->verify.n != y->verify.n ||
+		    x->verify_interval.seconds != y->verify_interval.seconds)
+			return false;
+		for (size_t k = 0; k < x->verify.n; k++)
+			if (strcmp(x->verify.v[k], y->verify.v[k]) != 0)
+				return false;
+	}
+	return true;
+}
+
 /* May what certificates inherit differ, so that all of them have to be looked at? */
 static bool
 inherits_same(const struct config *a, const struct config *b)
@@ -255,7 +274,7 @@ inherits_same(const struct config *a, const struct config *b)
 	    a->renewd.bundle_mode != b->renewd.bundle_mode ||
 	    !same_text(a->renewd.bundle_dir, b->renewd.bundle_dir) ||
 	    !same_text(a->renewd.bundle_group, b->renewd.bundle_group) ||
-	    !same_text(a->defaults, b->defaults))
+	    !same_text(a->defaults, b->defaults) || !verifies_same(a, b))
 		return false;
 	for (size_t i = 0; i < a->ca_count; i++)
 		if (a->cas[i].built_in != b->cas[i].built_in ||

@@ -1,5 +1,6 @@
 /*
- * addresses.c - values that say where something is: listeners, URLs, mail addresses.
+ * addresses.c - values that say where something is: listeners, sockets, URLs, mail
+ * addresses.
  *
  * Nothing is resolved or opened here. Listeners are numeric, so that starting never
  * waits for DNS.
@@ -65,6 +66,49 @@ read_listen(struct parse *p, struct words *w, void *object)
 			    "numeric addresses with a port, such as 0.0.0.0:80 or [::]:80",
 			    w->v[i]);
 	return r < 0 ? r : value_take_words(p, w, object);
+}
+
+static bool
+is_loopback(const char *text)
+{
+	return strncmp(text, "127.", 4) == 0 || strncmp(text, "[::1]:", 6) == 0;
+}
+
+/* Keys travel there, so it is no farther than this machine. */
+static int
+check_api_socket(struct parse *p, const char *word)
+{
+	if (word[0] == '/')
+		return value_check_socket(p, word);
+	if (!is_listen_address(word) || !is_loopback(word))
+		return value_must_be(p,
+		    "paths of UNIX sockets, or loopback addresses with a port such as "
+		    "127.0.0.1:9999",
+		    word);
+	return 0;
+}
+
+static int
+read_api_sockets(struct parse *p, struct words *w, void *object)
+{
+	int r = value_check_words(p, w, true);
+
+	for (size_t i = 0; r == 0 && i < w->n; i++)
+		r = check_api_socket(p, w->v[i]);
+	return r < 0 ? r : value_take_words(p, w, object);
+}
+
+/* Each certificate's is another. */
+static int
+read_bundle_path(struct parse *p, struct words *w, void *object)
+{
+	int r;
+
+	if (strstr(w->v[0], "{name}") == NULL)
+		return value_must_be(
+		    p, "a path with {name} in it, for the certificate's name", w->v[0]);
+	r = value_check_path(p, w->v[0]);
+	return r < 0 ? r : value_take_text(p, w, object);
 }
 
 /* Printable ASCII without what can't be in a URL, and a host behind the scheme. */
@@ -158,6 +202,10 @@ read_contact(struct parse *p, struct words *w, void *object)
 	return r < 0 ? r : value_take_words(p, w, object);
 }
 
+const struct value_type value_api_sockets = { INI_LIST, read_api_sockets,
+	value_print_words, value_clear_words, NULL };
+const struct value_type value_bundle_path = { INI_TEXT, read_bundle_path,
+	value_print_text, value_clear_text, NULL };
 const struct value_type value_listen = { INI_LIST, read_listen, value_print_words,
 	value_clear_words, NULL };
 const struct value_type value_directory = { INI_TEXT, read_directory, value_print_text,

@@ -60,6 +60,8 @@ enum target_type {
 struct target_config {
 	char *name;
 	enum target_type type;
+	struct words sockets;    /* haproxy: its runtime API */
+	char *bundle_path;       /* haproxy: has {name} in it, or NULL */
 	char *master_socket;     /* haproxy */
 	char *unit;              /* haproxy nginx systemd */
 	enum unit_action action; /* systemd */
@@ -69,6 +71,8 @@ struct target_config {
 	struct words test_command; /* nginx */
 	struct words command;      /* exec */
 	struct duration timeout;   /* exec, test_command */
+	struct words verify;       /* addresses to look at; none: it isn't verified */
+	struct duration verify_interval;
 };
 
 /* One [certificate NAME] as it stands in a file. */

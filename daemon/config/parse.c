@@ -268,10 +268,11 @@ check_needed(struct parse *p, const struct section *s, const struct target_confi
 		p->line = s->line;
 		value_error(p, "%s needs \"%s\"", s->title, key->name);
 	}
-	if (t->type == TARGET_HAPROXY && !section_gives(s, "master_socket") &&
-	    !section_gives(s, "unit") && !section_gives(s, "pidfile"))
-		complain(
-		    p, s, NULL, "needs \"master_socket\", \"unit\" or \"pidfile\"");
+	if (t->type == TARGET_HAPROXY && !section_gives(s, "socket") &&
+	    !section_gives(s, "master_socket") && !section_gives(s, "unit") &&
+	    !section_gives(s, "pidfile"))
+		complain(p, s, NULL,
+		    "needs \"socket\", \"master_socket\", \"unit\" or \"pidfile\"");
 	if (t->type == TARGET_NGINX && !section_gives(s, "unit") &&
 	    !section_gives(s, "pidfile"))
 		complain(p, s, NULL, "needs \"unit\" or \"pidfile\"");

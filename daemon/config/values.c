@@ -110,16 +110,24 @@ read_path(struct parse *p, struct words *w, void *object)
 	return r < 0 ? r : value_take_text(p, w, object);
 }
 
-static int
-read_socket(struct parse *p, struct words *w, void *object)
+int
+value_check_socket(struct parse *p, const char *word)
 {
 	const size_t max = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
 
-	if (w->v[0][0] == '/' && strlen(w->v[0]) > max)
+	if (word[0] == '/' && strlen(word) > max)
 		return value_error(p,
 		    "\"%s\" has %zu bytes: the path of a UNIX socket has %zu at most",
-		    p->key->name, strlen(w->v[0]), max);
-	return read_path(p, w, object);
+		    p->key->name, strlen(word), max);
+	return value_check_path(p, word);
+}
+
+static int
+read_socket(struct parse *p, struct words *w, void *object)
+{
+	int r = value_check_socket(p, w->v[0]);
+
+	return r < 0 ? r : value_take_text(p, w, object);
 }
 
 /* One word of printable ASCII, as it goes to a CA. */

@@ -41,13 +41,13 @@ struct value_type {
 	const struct choice *choices;
 };
 
-extern const struct value_type value_account_key, value_action, value_bool, value_cas,
-    value_challenges, value_command, value_contact, value_directory, value_domains,
-    value_duration, value_group, value_hmac, value_keys, value_later, value_listen,
-    value_log_level, value_mode, value_number, value_path, value_paths, value_profile,
-    value_program, value_proxy, value_redirect, value_renew_before, value_secret,
-    value_signal, value_socket, value_target_type, value_targets, value_title,
-    value_unit, value_word;
+extern const struct value_type value_account_key, value_action, value_api_sockets,
+    value_bool, value_bundle_path, value_cas, value_challenges, value_command,
+    value_contact, value_directory, value_domains, value_duration, value_group,
+    value_hmac, value_keys, value_later, value_listen, value_log_level, value_mode,
+    value_number, value_path, value_paths, value_profile, value_program, value_proxy,
+    value_redirect, value_renew_before, value_secret, value_signal, value_socket,
+    value_target_type, value_targets, value_title, value_unit, value_word;
 
 /* Says what is wrong; -EBADMSG, to be returned. */
 int value_error(struct parse *p, const char *format, ...)
@@ -62,6 +62,7 @@ int value_take_text(struct parse *p, struct words *w, void *object);
 int value_take_words(struct parse *p, struct words *w, void *object);
 int value_check_words(struct parse *p, const struct words *w, bool unique);
 int value_check_path(struct parse *p, const char *word);
+int value_check_socket(struct parse *p, const char *word);
 void value_print_text(
     struct buffer *out, const struct schema_key *key, const void *object);
 void value_print_words(

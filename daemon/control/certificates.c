@@ -65,17 +65,18 @@ certificates_resume(struct call *call)
 	set_paused(call, false, "resumed");
 }
 
-void
-certificates_deploy(struct call *call)
+static void
+ask_targets(struct call *call, const char *none,
+    int (*ask)(struct renewals *r, struct certificate *c))
 {
 	_cleanup_(certificate_freep) struct certificate *c = NULL;
 	int r;
 
 	if (named_find(call, &c) < 0)
 		return;
-	r = renewals_deploy(call->service->means.renewals, c);
+	r = ask(call->service->means.renewals, c);
 	if (r == -ENODEV)
-		named_refuse(call, 409, "no \"deploy\" is configured for it");
+		named_refuse(call, 409, none);
 	else if (r == -ENODATA)
 		named_refuse(call, 409, "nothing has been issued yet to be deployed");
 	else if (r == -EBADMSG)
@@ -84,4 +85,17 @@ certificates_deploy(struct call *call)
 		call_refuse_store(call->http, "written", r);
 	else
 		named_reply_saved(call, 202);
+}
+
+void
+certificates_deploy(struct call *call)
+{
+	ask_targets(call, "no \"deploy\" is configured for it", renewals_deploy);
+}
+
+void
+certificates_verify(struct call *call)
+{
+	ask_targets(
+	    call, "none of its targets has \"verify\" configured", renewals_verify);
 }

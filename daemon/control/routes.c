@@ -50,6 +50,8 @@ static const struct route routes[] = {
 	    "certificate, chain and private key as PEM" },
 	{ EVHTTP_REQ_POST, "/v1/certificates/NAME/deploy", ROUTE_CHANGE,
 	    certificates_deploy, "tell all its deploy targets again" },
+	{ EVHTTP_REQ_POST, "/v1/certificates/NAME/verify", ROUTE_CHANGE,
+	    certificates_verify, "look now at what its deploy targets serve" },
 	{ EVHTTP_REQ_POST, "/v1/certificates/NAME/pause", ROUTE_CHANGE,
 	    certificates_pause, "order nothing for it until it is resumed" },
 	{ EVHTTP_REQ_POST, "/v1/certificates/NAME/resume", ROUTE_CHANGE,

@@ -89,21 +89,22 @@ write_jobs(struct json_writer *w, const struct renewals *renewals)
 	json_close_object(w);
 }
 
-/* Is it one of its targets that is due then? */
-static bool
-is_for_deployment(struct store *store, const char *name, int64_t at)
+/* Is it one of its targets that is due then, and what for? NULL: it isn't. */
+static const char *
+why_target(struct store *store, const char *name, int64_t at)
 {
 	_cleanup_(certificate_freep) struct certificate *c = NULL;
 	struct deployment *rows = NULL;
 	size_t count = 0;
-	bool found = false;
+	const char *found = NULL;
 
 	if (certificate_get(store, name, &c) < 0 ||
 	    deployment_list(store, c->id, &rows, &count) < 0)
-		return false;
+		return NULL;
 	for (size_t i = 0; i < count; i++)
-		found |=
-		    rows[i].state == DEPLOYMENT_FAILED && rows[i].next_attempt == at;
+		if (rows[i].next_attempt == at)
+			found =
+			    rows[i].state == DEPLOYMENT_FAILED ? "deploy" : "verify";
 	deployment_free_all(rows, count);
 	return found;
 }
@@ -113,6 +114,7 @@ write_next(struct json_writer *w, struct store *store)
 {
 	_cleanup_free_ char *name = NULL;
 	enum renew_reason why;
+	const char *target;
 	int64_t at;
 
 	if (certificate_next(store, clock_now(), &at, &name, &why) < 0) {
@@ -123,10 +125,11 @@ write_next(struct json_writer *w, struct store *store)
 	json_open_object(w);
 	json_member_string(w, "name", name);
 	view_member_time(w, "at", at);
+	target = why_target(store, name, at);
 	json_member_string(w, "why",
-	    is_for_deployment(store, name, at) ? "deploy"
-		: why != RENEW_NONE            ? renew_reason_name(why)
-					       : NULL);
+	    target != NULL          ? target
+		: why != RENEW_NONE ? renew_reason_name(why)
+				    : NULL);
 	json_close_object(w);
 }
 

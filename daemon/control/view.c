@@ -419,6 +419,8 @@ write_deployment(struct json_writer *w, const struct deployment *d)
 	json_member_string(w, "target", d->target);
 	json_member_string(w, "state", deployment_state_name(d->state));
 	view_member_time(w, "at", d->at);
+	view_member_time(w, "deployed_at", d->deployed_at);
+	view_member_time(w, "verified_at", d->verified_at);
 	json_member_string(w, "detail", d->detail != NULL ? d->detail : "");
 	json_close_object(w);
 }

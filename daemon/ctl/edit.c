@@ -130,6 +130,12 @@ verb_deploy(const struct ctl *ctl)
 	return change_one(ctl, "POST", "/deploy", "started");
 }
 
+int
+verb_verify(const struct ctl *ctl)
+{
+	return change_one(ctl, "POST", "/verify", "started");
+}
+
 /* ---- reload ---- */
 
 static void

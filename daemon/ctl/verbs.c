@@ -367,6 +367,8 @@ const struct verb verbs[] = {
 	    " cessationOfOperation" },
 	{ "deploy", "NAME", 1, 1, 0, CTL_USAGE, verb_deploy,
 	    "tell all its servers again" },
+	{ "verify", "NAME", 1, 1, 0, CTL_USAGE, verb_verify,
+	    "look now at what its servers serve" },
 	{ "pause", "NAME", 1, 1, 0, CTL_USAGE, verb_pause,
 	    "order nothing for it until it is resumed" },
 	{ "resume", "NAME", 1, 1, 0, CTL_USAGE, verb_resume, "end a pause" },

@@ -27,6 +27,7 @@ struct deploy_request {
 	struct requests
 	    *list; /* that it is in; NULL while its done_cb is being called */
 	struct deploy_subject *subject;
+	size_t index; /* among the run's subjects */
 	deploy_done_cb *done_cb;
 	void *arg;
 };
@@ -117,9 +118,13 @@ deliver(struct target *t, const struct acme_result *failure)
 	struct deploy_request *q;
 
 	while ((q = TAILQ_FIRST(&t->served)) != NULL) {
+		const struct acme_result *own = failure;
+
+		if (own == NULL)
+			own = t->run->subjects[q->index].failure;
 		TAILQ_REMOVE(&t->served, q, entry);
 		q->list = NULL;
-		q->done_cb(failure, q->arg);
+		q->done_cb(own, q->arg);
 		target_subject_free(q->subject);
 		free(q);
 	}
@@ -171,24 +176,38 @@ take(struct target *t, bool whole)
 		TAILQ_REMOVE(&t->waiting, q, entry);
 		TAILQ_INSERT_TAIL(&t->served, q, entry);
 		q->list = &t->served;
-		n++;
+		q->index = n++;
 	}
 	return n;
+}
+
+/* Of the requests that a run serves: theirs from now on. NULL without memory. */
+static struct run_subject *
+take_subjects(struct target *t, size_t n)
+{
+	struct run_subject *subjects = calloc(n, sizeof(*subjects));
+	struct deploy_request *q;
+
+	if (subjects == NULL)
+		return NULL;
+	TAILQ_FOREACH (q, &t->served, entry)
+		subjects[q->index].it = steal_ptr(q->subject);
+	return subjects;
 }
 
 static void
 log_reload(const struct target *t, size_t n)
 {
 	log_line(LOG_INFO, (&(struct log_fields){ .target = t->config->name }),
-	    "reloading the server, as certificates changed: %zu", n);
+	    "telling the server of changed certificates: %zu", n);
 }
 
 static void
 begin(struct target *t)
 {
 	bool whole = types_get(t->config->type)->whole;
-	struct deploy_subject *subject = NULL;
 	size_t n = take(t, whole);
+	struct run_subject *subjects;
 	int r;
 
 	t->busy = true;
@@ -197,9 +216,10 @@ begin(struct target *t)
 	event_del(t->quiet_event);
 	if (whole)
 		log_reload(t, n);
-	else
-		subject = steal_ptr(TAILQ_FIRST(&t->served)->subject);
-	r = run_new(t->deploy->base, t->config, subject, run_done_cb, t, &t->run);
+	subjects = take_subjects(t, n);
+	r = subjects == NULL
+	    ? -ENOMEM
+	    : run_new(t->deploy->base, t->config, subjects, n, run_done_cb, t, &t->run);
 	if (r == 0)
 		t->deploy->reloading += whole;
 	else

@@ -1,12 +1,12 @@
 /*
- * haproxy.c - HAProxy reloads: asked for on the master socket, by its unit, or by
- * SIGUSR2.
+ * haproxy.c - HAProxy takes certificates over its runtime API, or reloads: asked for on
+ * the master socket, by its unit, or by SIGUSR2.
  *
- * A row of types.c. From 2.7 on `reload` answers with Success=0 or 1 and the log.
- * Before, it answers nothing, the socket refuses connections for a while, and then
- * `show proc` tells: the master's reloads have gone up, and either a new worker is
- * there, or [failed:] isn't 0 and the old worker stays. A reload counts as done only
- * when it is seen to be.
+ * A row of types.c. haproxy_hot.c goes first, where there is a runtime API. From 2.7 on
+ * `reload` answers with Success=0 or 1 and the log. Before, it answers nothing, the
+ * socket refuses connections for a while, and then `show proc` tells: the master's
+ * reloads have gone up, and either a new worker is there, or [failed:] isn't 0 and the
+ * old worker stays. A reload counts as done only when it is seen to be.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -18,6 +18,8 @@
 #include <sys/stat.h>
 
 #include "deploy/haproxy_cli.h"
+#include "deploy/haproxy_copy.h"
+#include "deploy/haproxy_hot.h"
 #include "deploy/run.h"
 #include "platform/log.h"
 
@@ -40,6 +42,8 @@ struct procs {
 
 struct reload {
 	struct run *run;
+	struct haproxy_copy *copy;
+	struct haproxy_hot *hot;
 	struct haproxy_cli *cli;
 	struct event *again_event;
 	struct event *deadline_event;
@@ -110,20 +114,12 @@ succeed(struct reload *l)
 	run_succeeded(l->run);
 }
 
-/* HAProxy's words: whole into the log, as the failure's text has a limit. */
+/* Its words: whole into the log, as the failure's text has a limit. */
 static void
 refused(struct reload *l, const char *command, const char *answer)
 {
-	char line[ROW_SIZE * 4];
-
 	stop_asking(l);
-	for (const char *at = answer; *at != '\0'; at += strspn(at, "\n")) {
-		size_t len = strcspn(at, "\n");
-
-		snprintf(line, sizeof(line), "%.*s", (int)len, at);
-		run_say(l->run, line);
-		at += len;
-	}
+	run_say_all(l->run, answer);
 	run_failed(l->run, "HAProxy answers \"%s\" with: %s", command, answer);
 }
 
@@ -259,13 +255,23 @@ reloaded_cb(int r, const char *answer, void *arg)
 		refused(l, "reload", answer);
 }
 
+static int
+ask(struct reload *l, const char *command, int timeout_ms, haproxy_cli_cb *answer_cb)
+{
+	const struct haproxy_question q = {
+		.socket = l->run->target->master_socket,
+		.command = command,
+	};
+
+	return haproxy_cli_ask(l->run->base, &q, timeout_ms, answer_cb, l, &l->cli);
+}
+
 static void
 ask_reload(struct reload *l)
 {
 	int r;
 
-	r = haproxy_cli_ask(l->run->base, l->run->target->master_socket, "reload",
-	    DEADLINE * 1000, reloaded_cb, l, &l->cli);
+	r = ask(l, "reload", DEADLINE * 1000, reloaded_cb);
 	if (r < 0)
 		look_failed(l, r);
 	else
@@ -316,8 +322,7 @@ look(struct reload *l)
 {
 	int r;
 
-	r = haproxy_cli_ask(l->run->base, l->run->target->master_socket, "show proc",
-	    LOOK_MS, looked_cb, l, &l->cli);
+	r = ask(l, "show proc", LOOK_MS, looked_cb);
 	if (r < 0)
 		look_failed(l, r);
 }
@@ -359,24 +364,85 @@ reload_outside(struct run *r)
 }
 
 static int
+reload(struct reload *l)
+{
+	const struct timeval most = deadline(l->run);
+
+	if (l->run->target->master_socket == NULL)
+		return reload_outside(l->run);
+	if (event_add(l->deadline_event, &most) < 0)
+		return -ENOMEM;
+	look(l);
+	return 0;
+}
+
+static bool
+can_reload(const struct target_config *t)
+{
+	return t->master_socket != NULL || t->unit != NULL || t->pidfile != NULL;
+}
+
+/* The files were switched before, so that a reload gives HAProxy all that it lacks. */
+static void
+hot_cb(const char *why, void *arg)
+{
+	struct reload *l = arg;
+	struct run *r = l->run;
+	int error;
+
+	if (why == NULL) {
+		run_succeeded(r);
+		return;
+	}
+	if (!can_reload(r->target)) {
+		run_failed(r, "%s", why);
+		return;
+	}
+	log_line(LOG_NOTICE,
+	    (&(struct log_fields){
+		.event = LOG_EVENT_OTHER_WAY, .target = r->target->name }),
+	    "reloading HAProxy: %s", why);
+	error = reload(l);
+	if (error < 0)
+		run_failed(r, "HAProxy can't be reloaded: %s", strerror(-error));
+}
+
+static int
+tell(struct reload *l)
+{
+	struct run *r = l->run;
+
+	if (r->target->sockets.n == 0)
+		return reload(l);
+	return haproxy_hot_start(r, can_reload(r->target), hot_cb, l, &l->hot);
+}
+
+static void
+copied_cb(void *arg)
+{
+	struct reload *l = arg;
+	int error = tell(l);
+
+	if (error < 0)
+		run_failed(
+		    l->run, "HAProxy can't be told of them: %s", strerror(-error));
+}
+
+static int
 start(struct run *r)
 {
-	const struct timeval most = deadline(r);
-	struct reload *l;
+	struct reload *l = r->state = calloc(1, sizeof(*l));
 
-	if (r->target->master_socket == NULL)
-		return reload_outside(r);
-	l = r->state = calloc(1, sizeof(*l));
 	if (l == NULL)
 		return -ENOMEM;
 	l->run = r;
 	l->again_event = evtimer_new(r->base, again_cb, l);
 	l->deadline_event = evtimer_new(r->base, deadline_cb, l);
-	if (l->again_event == NULL || l->deadline_event == NULL ||
-	    event_add(l->deadline_event, &most) < 0)
+	if (l->again_event == NULL || l->deadline_event == NULL)
 		return -ENOMEM;
-	look(l);
-	return 0;
+	if (r->target->bundle_path == NULL)
+		return tell(l);
+	return haproxy_copy_start(r, copied_cb, l, &l->copy);
 }
 
 static void
@@ -386,6 +452,8 @@ stop(struct run *r)
 
 	if (l == NULL)
 		return;
+	haproxy_copy_free(l->copy);
+	haproxy_hot_free(l->hot);
 	haproxy_cli_free(l->cli);
 	if (l->again_event != NULL)
 		event_free(l->again_event);

@@ -1,8 +1,8 @@
 /*
- * haproxy_cli.h - one command to HAProxy's command line on a UNIX socket, and its whole
+ * haproxy_cli.h - one command to HAProxy's command line on a socket, and its whole
  * answer.
  *
- * Used by haproxy.c.
+ * Used by haproxy.c and haproxy_hot.c.
  */
 #ifndef HAPROXY_CLI_H
 #define HAPROXY_CLI_H
@@ -10,13 +10,19 @@
 struct event_base;
 struct haproxy_cli;
 
+struct haproxy_question {
+	const char *socket;  /* path of a UNIX socket, or ADDRESS:PORT */
+	const char *command; /* without its newline */
+	const char *payload; /* NULL: none. Ends with a newline, has no empty lines */
+};
+
 /* r 0: the answer, lent for the call. Otherwise a negative errno: -ETIMEDOUT,
  * -ECONNRESET, -EFBIG for an answer over 64 KiB, -EBADMSG for one with NUL in it. */
 typedef void haproxy_cli_cb(int r, const char *answer, void *arg);
 
-/* Connects and sends; a socket that can't be connected to is said at once. answer_cb is
- * called once, from the loop. */
-int haproxy_cli_ask(struct event_base *base, const char *path, const char *command,
+/* Connects; a UNIX socket that can't be connected to is said at once. answer_cb is
+ * called once, from the loop. The question is copied. */
+int haproxy_cli_ask(struct event_base *base, const struct haproxy_question *q,
     int timeout_ms, haproxy_cli_cb *answer_cb, void *arg, struct haproxy_cli **ret);
 /* Closes; answer_cb isn't called. Up to whoever asked, also in and after answer_cb. */
 struct haproxy_cli *haproxy_cli_free(struct haproxy_cli *c);

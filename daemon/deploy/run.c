@@ -21,6 +21,7 @@
 #define STAGE      "deploy"
 #define TIMEOUT    120
 #define MOST_LINES 1000 /* of a run, into the log */
+#define LINE_SIZE  1024
 
 static char no_memory[] = "out of memory";
 
@@ -75,6 +76,20 @@ run_say(struct run *r, const char *line)
 		log_said(r, "(and more, which isn't logged)");
 }
 
+void
+run_say_all(struct run *r, const char *text)
+{
+	char line[LINE_SIZE];
+
+	for (text += strspn(text, "\n"); *text != '\0'; text += strspn(text, "\n")) {
+		size_t len = strcspn(text, "\n");
+
+		snprintf(line, sizeof(line), "%.*s", (int)len, text);
+		run_say(r, line);
+		text += len;
+	}
+}
+
 static void
 cut_blanks(char *text, size_t len)
 {
@@ -82,24 +97,46 @@ cut_blanks(char *text, size_t len)
 		text[--len] = '\0';
 }
 
+/* NULL without memory. */
+static struct acme_result *
+compose(const char *format, va_list ap)
+{
+	struct acme_result *result;
+	char *text;
+	int len = vasprintf(&text, format, ap);
+
+	if (len < 0)
+		return NULL;
+	cut_blanks(text, len);
+	result = acme_result_new(ACME_RETRY, STAGE, "%s", text);
+	free(text);
+	return result;
+}
+
 void
 run_failed(struct run *r, const char *format, ...)
 {
-	_cleanup_free_ char *text = NULL;
 	va_list ap;
-	int len;
 
 	va_start(ap, format);
-	len = vasprintf(&text, format, ap);
+	r->failure = compose(format, ap);
 	va_end(ap);
-	if (len < 0)
-		text = NULL; /* undefined */
-	else {
-		cut_blanks(text, len);
-		r->failure = acme_result_new(ACME_RETRY, STAGE, "%s", text);
-	}
 	r->failed = true;
 	end(r);
+}
+
+void
+run_subject_failed(struct run *r, size_t i, const char *format, ...)
+{
+	va_list ap;
+
+	if (r->subjects[i].failure != NULL)
+		return;
+	va_start(ap, format);
+	r->subjects[i].failure = compose(format, ap);
+	va_end(ap);
+	if (r->subjects[i].failure == NULL)
+		r->failed = true;
 }
 
 /* done_cb frees the run. */
@@ -115,20 +152,31 @@ end_cb(evutil_socket_t fd, short what, void *arg)
 		r->done_cb(r->failure != NULL ? r->failure : &run_no_memory, r->arg);
 }
 
+void
+run_free_subjects(struct run_subject *subjects, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		target_subject_free(subjects[i].it);
+		acme_result_free(subjects[i].failure);
+	}
+	free(subjects);
+}
+
 int
 run_new(struct event_base *base, const struct target_config *target,
-    struct deploy_subject *subject, deploy_done_cb *done_cb, void *arg,
+    struct run_subject *subjects, size_t count, deploy_done_cb *done_cb, void *arg,
     struct run **ret)
 {
 	struct run *r = calloc(1, sizeof(*r));
 	int started;
 
 	if (r == NULL) {
-		target_subject_free(subject);
+		run_free_subjects(subjects, count);
 		return -ENOMEM;
 	}
 	r->base = base;
-	r->subject = subject;
+	r->subjects = subjects;
+	r->subject_count = count;
 	r->done_cb = done_cb;
 	r->arg = arg;
 	r->target = target_copy(target);
@@ -138,6 +186,7 @@ run_new(struct event_base *base, const struct target_config *target,
 		return -ENOMEM;
 	}
 	r->type = types_get(target->type);
+	r->subject = r->type->whole ? NULL : subjects[0].it;
 	started = r->type->start(r);
 	if (started < 0 && !r->ended)
 		run_failed(
@@ -157,7 +206,7 @@ run_free(struct run *r)
 	if (r->end_event != NULL)
 		event_free(r->end_event);
 	target_free(r->target);
-	target_subject_free(r->subject);
+	run_free_subjects(r->subjects, r->subject_count);
 	acme_result_free(r->failure);
 	free(r);
 	return NULL;

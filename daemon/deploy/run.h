@@ -14,13 +14,21 @@ struct event;
 struct event_base;
 struct unit_job;
 
+/* A certificate that a run is for. */
+struct run_subject {
+	struct deploy_subject *it;
+	struct acme_result *failure; /* of this one alone */
+};
+
 struct run {
 	struct event_base *base;
 	const struct deploy_type *type;
-	struct target_config *target;   /* the run's own copy */
-	struct deploy_subject *subject; /* NULL where the type reloads a whole server */
-	void *state;                    /* the type's own */
-	struct unit_job *unit_job;      /* unit.c's */
+	struct target_config *target; /* the run's own copy */
+	struct run_subject *subjects; /* at least one */
+	size_t subject_count;
+	const struct deploy_subject *subject; /* NULL where there may be several */
+	void *state;                          /* the type's own */
+	struct unit_job *unit_job;            /* unit.c's */
 
 	/* run.c's */
 	struct event *end_event;
@@ -32,11 +40,12 @@ struct run {
 	void *arg;
 };
 
-/* Takes the subject over (where it is given). done_cb is called once, from the loop;
- * run_free() is then up to whoever got it. Fails only without memory. */
+/* Takes the subjects over. done_cb is called once, from the loop; run_free() is then up
+ * to whoever got it. Fails only without memory. */
 int run_new(struct event_base *base, const struct target_config *target,
-    struct deploy_subject *subject, deploy_done_cb *done_cb, void *arg,
+    struct run_subject *subjects, size_t count, deploy_done_cb *done_cb, void *arg,
     struct run **ret);
+void run_free_subjects(struct run_subject *subjects, size_t count);
 /* Stops what goes on; done_cb isn't called. */
 struct run *run_free(struct run *r);
 
@@ -45,10 +54,16 @@ unsigned run_timeout(const struct run *r);
 /* For types: a line that the server or a command said, into the log. Keeps only the
  * first thousand of a run. */
 void run_say(struct run *r, const char *line);
+/* Each of its lines. */
+void run_say_all(struct run *r, const char *text);
 /* For types, one of them once for each run. The text of a failure becomes one line. */
 void run_succeeded(struct run *r);
 void run_failed(struct run *r, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* For types that tell a server of one certificate after the other: this one wasn't
+ * taken, which the run goes on from. The first failure stays. */
+void run_subject_failed(struct run *r, size_t i, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* Why, where there is no memory for saying why. */
 extern const struct acme_result run_no_memory;
 

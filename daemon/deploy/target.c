@@ -48,11 +48,15 @@ target_copy(const struct target_config *config)
 	copy->action = config->action;
 	copy->signal = config->signal;
 	copy->timeout = config->timeout;
+	copy->verify_interval = config->verify_interval;
 	if (!copy_text(config->name, &copy->name) ||
 	    !copy_text(config->master_socket, &copy->master_socket) ||
 	    !copy_text(config->unit, &copy->unit) ||
 	    !copy_text(config->pidfile, &copy->pidfile) ||
 	    !copy_text(config->process, &copy->process) ||
+	    !copy_text(config->bundle_path, &copy->bundle_path) ||
+	    !copy_words(&config->sockets, &copy->sockets) ||
+	    !copy_words(&config->verify, &copy->verify) ||
 	    !copy_words(&config->test_command, &copy->test_command) ||
 	    !copy_words(&config->command, &copy->command))
 		return NULL;
@@ -69,6 +73,9 @@ target_free(struct target_config *config)
 	free(config->unit);
 	free(config->pidfile);
 	free(config->process);
+	free(config->bundle_path);
+	free_words(&config->sockets);
+	free_words(&config->verify);
 	free_words(&config->test_command);
 	free_words(&config->command);
 	free(config);

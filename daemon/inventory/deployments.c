@@ -32,7 +32,8 @@ deployment_save(struct store *s, const struct deployment *d)
 {
 	struct statement *q = store_write(s,
 	    "INSERT OR REPLACE INTO deployments (certificate, target, state, at, detail,"
-	    " bundled, failures, next_attempt) VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
+	    " bundled, failures, next_attempt, deployed_at, verified_at)"
+	    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 
 	bind_integer(q, d->certificate);
 	bind_text(q, d->target);
@@ -42,6 +43,8 @@ deployment_save(struct store *s, const struct deployment *d)
 	bind_text(q, d->bundled);
 	bind_integer(q, d->failures);
 	bind_integer(q, d->next_attempt);
+	bind_integer(q, d->deployed_at);
+	bind_integer(q, d->verified_at);
 	return statement_run(q);
 }
 
@@ -61,6 +64,8 @@ read_row(struct statement *q, struct deployment *d)
 	if (r == 0) {
 		d->failures = (unsigned)column_integer(q);
 		d->next_attempt = column_integer(q);
+		d->deployed_at = column_integer(q);
+		d->verified_at = column_integer(q);
 	}
 	return r;
 }
@@ -70,7 +75,8 @@ deployment_list(
     struct store *s, int64_t certificate, struct deployment **ret, size_t *ret_count)
 {
 	struct statement *q = store_read(s,
-	    "SELECT certificate, target, state, at, detail, bundled, failures, next_attempt"
+	    "SELECT certificate, target, state, at, detail, bundled, failures, next_attempt,"
+	    " deployed_at, verified_at"
 	    " FROM deployments WHERE certificate = ? ORDER BY target");
 	struct deployment *rows = NULL;
 	size_t count = 0;

@@ -293,7 +293,9 @@ struct deployment {
 	char *detail;  /* for people, "" where nothing is to say */
 	char *bundled; /* what was deployed, as in struct certificate */
 	unsigned failures;
-	int64_t next_attempt;
+	int64_t next_attempt; /* or when to look at it again */
+	int64_t deployed_at;  /* the target has taken the last one; 0: never */
+	int64_t verified_at;  /* it was seen served last; 0: never */
 };
 int deployment_save(
     struct store *s, const struct deployment *d); /* insert or replace */

@@ -185,6 +185,11 @@ const char *const migrations[] = {
 	" thumbprint TEXT NOT NULL,"
 	" retired_at INTEGER NOT NULL"
 	") STRICT;",
+
+	/* what a target has taken, and what is seen served, are facts of their own */
+	"ALTER TABLE deployments ADD COLUMN deployed_at INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE deployments ADD COLUMN verified_at INTEGER NOT NULL DEFAULT 0;"
+	"UPDATE deployments SET deployed_at = at WHERE state IN (2, 3);",
 };
 
 const size_t migration_count = ELEMENTS(migrations);

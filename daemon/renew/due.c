@@ -276,8 +276,8 @@ next_deployment(const struct certificate *c, const struct deployment *d, int64_t
 		return d->next_attempt;
 	if (d != NULL && d->state != DEPLOYMENT_PENDING && d->bundled != NULL &&
 	    strcmp(d->bundled, c->bundled) == 0)
-		return 0;
-	return now + SOON; /* what was written of it was lost */
+		return d->next_attempt; /* to be looked at, or not */
+	return now + SOON;              /* what was written of it was lost */
 }
 
 int64_t

@@ -13,6 +13,7 @@
 
 #include "bundle/bundle.h"
 #include "deploy/deploy.h"
+#include "deploy/verify.h"
 #include "inventory/store.h"
 #include "platform/clock.h"
 #include "platform/log.h"
@@ -80,6 +81,9 @@ job_free(struct job *j)
 	order_free(j->order);
 	acme_result_free(j->hope);
 	deploy_cancel(j->deploy);
+	if (j->verify != NULL)
+		j->renewals->verifying--;
+	verify_free(j->verify);
 	issued_free_all(j->issued, j->issued_count);
 	certificate_spec_free(j->spec);
 	certificate_free(j->row);

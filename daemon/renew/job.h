@@ -18,6 +18,7 @@ struct job;
 struct repair;
 struct revoker;
 struct said;
+struct verify;
 
 struct renewals {
 	struct renewal_means means;
@@ -33,6 +34,7 @@ struct renewals {
 	LIST_HEAD(account_wishes, account_wish) wishes;
 	bool revive;           /* certificates may be parked for a CA that goes on */
 	size_t ordering;       /* jobs that are at a CA */
+	size_t verifying;      /* jobs that look at a server */
 	int64_t stalled_until; /* the inventory could not be written */
 	bool stalled_said;
 	struct revoker *revoker;
@@ -61,7 +63,9 @@ struct job {
 	struct order *order;
 	bool waiting_for_idle; /* a server is reading bundles */
 	size_t target;         /* index into spec->deploy */
+	bool redeployed;       /* this target, as it didn't serve it */
 	struct deploy_request *deploy;
+	struct verify *verify;
 	TAILQ_ENTRY(job) entry;
 };
 

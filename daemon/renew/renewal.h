@@ -104,6 +104,9 @@ int renewals_pause(struct renewals *r, struct certificate *c, bool paused);
 /* All its targets are told again, soon. -ENODEV: it has none; -ENODATA: nothing was
  * issued yet. */
 int renewals_deploy(struct renewals *r, struct certificate *c);
+/* Looks now at the targets that have an address for that, and were deployed to. The
+ * same errors, -ENODEV where there is none with an address. */
+int renewals_verify(struct renewals *r, struct certificate *c);
 /* Files, keys and history go, whatever is being done. -EBUSY: a server is reading the
  * files just now. */
 int renewals_purge(struct renewals *r, const struct certificate *c);

@@ -167,8 +167,32 @@ forget_deployment(struct renewals *r, struct deployment *d)
 	return deployment_save(r->means.store, d);
 }
 
-int
-renewals_deploy(struct renewals *r, struct certificate *c)
+/* Its job looks at once. One that isn't deployed is looked at when it is. */
+static int
+forget_look(struct renewals *r, struct deployment *d)
+{
+	if (d->state != DEPLOYMENT_DEPLOYED && d->state != DEPLOYMENT_SERVED)
+		return 0;
+	d->next_attempt = 0;
+	return deployment_save(r->means.store, d);
+}
+
+static bool
+has_target(const struct job *j, bool verified)
+{
+	for (size_t i = 0; i < j->spec->deploy.n; i++) {
+		const struct target_config *t =
+		    config_target(j->renewals->config, j->spec->deploy.v[i]);
+
+		if (!verified || (t != NULL && t->verify.n > 0))
+			return true;
+	}
+	return false;
+}
+
+static int
+ask_targets(struct renewals *r, struct certificate *c, bool verified,
+    int (*forget)(struct renewals *r, struct deployment *d))
 {
 	_cleanup_(job_freep) struct job *fresh = NULL;
 	struct deployment *rows = NULL;
@@ -178,13 +202,13 @@ renewals_deploy(struct renewals *r, struct certificate *c)
 	e = job_load(r, c->id, &fresh);
 	if (e < 0)
 		return e;
-	if (fresh->spec->deploy.n == 0)
+	if (!has_target(fresh, verified))
 		return -ENODEV;
 	if (fresh->issued_count == 0)
 		return -ENODATA;
 	e = deployment_list(r->means.store, c->id, &rows, &count);
 	for (size_t i = 0; i < count && e == 0; i++)
-		e = forget_deployment(r, &rows[i]);
+		e = forget(r, &rows[i]);
 	deployment_free_all(rows, count);
 	if (e == 0) {
 		c->next_at = clock_now();
@@ -193,6 +217,18 @@ renewals_deploy(struct renewals *r, struct certificate *c)
 	if (e == 0)
 		renewals_changed(r, c->id);
 	return e;
+}
+
+int
+renewals_deploy(struct renewals *r, struct certificate *c)
+{
+	return ask_targets(r, c, false, forget_deployment);
+}
+
+int
+renewals_verify(struct renewals *r, struct certificate *c)
+{
+	return ask_targets(r, c, true, forget_look);
 }
 
 int

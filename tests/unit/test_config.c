@@ -371,13 +371,21 @@ static const struct {
 	{ CA "[defaults]\ndomains = example.org\n",
 	    F "5: \"domains\" does not belong in [defaults]\n" },
 	{ CA
+	    "[certificate www]\n[deploy x]\ntype = haproxy\n"
+	    "socket = /s 192.0.2.1:9999\n"
+	    "[deploy y]\ntype = haproxy\nsocket = 127.0.0.1:1 /s [::1]:2 127.0.0.1:1\n"
+	    "[deploy z]\ntype = nginx\nsocket = /s\npidfile = /p\n",
+	    F "7: \"socket\" must be paths of UNIX sockets, or loopback addresses with a port such as 127.0.0.1:9999, not \"192.0.2.1:9999\"\n"
+	    F "10: \"socket\" has \"127.0.0.1:1\" twice\n"
+	    F "13: \"socket\" does not belong to type \"nginx\"\n" },
+	{ CA
 	    "[certificate www]\n\n\n[deploy x]\ntype = haproxy\n"
-	    "pidfile = /p\nsocket = /s\nbundle_path = x\nverify = x\nverify_interval = 1m\n"
+	    "pidfile = /p\nsocket = s\nbundle_path = x\nverify = x\nverify_interval = 0s\n"
 	    "roll_back = yes\ndeploy_window = x\nrequire = no\n",
-	    F "10: \"socket\" is not supported by this version\n"
-	    F "11: \"bundle_path\" is not supported by this version\n"
-	    F "12: \"verify\" is not supported by this version\n"
-	    F "13: \"verify_interval\" is not supported by this version\n"
+	    F "10: \"socket\" must be paths of UNIX sockets, or loopback addresses with a port such as 127.0.0.1:9999, not \"s\"\n"
+	    F "11: \"bundle_path\" must be a path with {name} in it, for the certificate's name, not \"x\"\n"
+	    F "12: \"verify\" must be numeric addresses with a port, such as 0.0.0.0:80 or [::]:80, not \"x\"\n"
+	    F "13: \"verify_interval\" must be from 1s to 30d, not \"0s\"\n"
 	    F "14: \"roll_back\" is not supported by this version\n"
 	    F "15: \"deploy_window\" is not supported by this version\n"
 	    F "16: \"require\" is not supported by this version\n" },
@@ -439,7 +447,7 @@ static const struct {
 	    F "12: \"unit\" must be the whole name of a unit such as nginx.service, not \"x@.service\"\n" },
 	{ "[deploy a]\ntype = haproxy\n[deploy b]\ntype = nginx\n[deploy c]\ntype = signal\n"
 	  "[deploy d]\ntype = exec\n",
-	    F "1: [deploy a] needs \"master_socket\", \"unit\" or \"pidfile\"\n"
+	    F "1: [deploy a] needs \"socket\", \"master_socket\", \"unit\" or \"pidfile\"\n"
 	    F "3: [deploy b] needs \"unit\" or \"pidfile\"\n"
 	    F "5: [deploy c] needs \"pidfile\"\n"
 	    F "5: [deploy c] needs \"process\"\n"
@@ -651,6 +659,7 @@ START_TEST(sections)
 	    "eab_hmac_key_file = credential:hmac\nproxy = socks5://127.0.0.1:1080\n"
 	    "contact = mailto:a@example.net mailto:b+c@example.net\ntrust_file = /t\n"
 	    "[deploy h]\ntype = haproxy\nmaster_socket = /m\n"
+	    "socket = /a, [::1]:9999\nverify = [::1]:443\nverify_interval = 1h\n"
 	    "[deploy n]\ntype = nginx\npidfile = /p\ntest_command = nginx -t -g \"a b;\"\n"
 	    "== conf.d/s.conf\n"
 	    "[deploy s]\ntype = signal\npidfile = /q\nprocess = /usr/bin/x\nsignal = SIGUSR1\n"
@@ -681,6 +690,10 @@ START_TEST(sections)
 	t = config_target(c, "H");
 	ck_assert_int_eq(t->type, TARGET_HAPROXY);
 	ck_assert_str_eq(t->master_socket, "/m");
+	ck_assert_uint_eq(t->sockets.n, 2);
+	ck_assert_str_eq(t->sockets.v[1], "[::1]:9999");
+	ck_assert_uint_eq(t->verify.n, 1);
+	ck_assert_int_eq(t->verify_interval.seconds, 3600);
 	ck_assert_str_eq(t->process, "haproxy");
 	t = config_target(c, "n");
 	ck_assert_str_eq(t->process, "nginx");
@@ -902,6 +915,7 @@ END_TEST
   "account_key = file:/k\n"                                                        \
   "[deploy e]\ntype = exec\ncommand = x \"a b\" \"\\\"q\\\"\" c,d\n"               \
   "[deploy h]\ntype = haproxy\npidfile = /p\nmaster_socket = /s\n"                 \
+  "socket = /a 127.0.0.1:1\nbundle_path = /{name}.pem\nverify = [::1]:443\n"       \
   "[deploy n]\ntype = nginx\npidfile = /p\nunit = nginx.service\n"                 \
   "[deploy u]\ntype = systemd\nunit = \"a\\\\x2db@c.service\"\naction = Restart\n" \
   "[deploy s]\ntype = signal\npidfile = /p\nprocess = x\nsignal = 40\n"            \
@@ -939,7 +953,7 @@ START_TEST(round_trip)
 	    strstr(first, "\ncommand = x \"a b\" \"\\\"q\\\"\" \"c,d\"\n"));
 	ck_assert_ptr_nonnull(strstr(first,
 	    "\n[deploy n]\ntype = nginx\nunit = nginx.service\npidfile = /p\n"
-	    "test_command =\n\n"));
+	    "test_command =\nverify =\nverify_interval = 6h\n\n"));
 	ck_assert_ptr_null(strstr(first, "[ca letsencrypt]"));
 }
 END_TEST

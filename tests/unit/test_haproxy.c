@@ -7,6 +7,7 @@
 #include <event2/listener.h>
 #include <sys/un.h>
 
+#include "deploy/haproxy_answer.h"
 #include "deploy_fixture.h"
 
 /* Answers in order; the last one stays. */
@@ -398,6 +399,41 @@ START_TEST(test_haproxy_long_path)
 }
 END_TEST
 
+/* ---- the runtime API's words ---- */
+
+START_TEST(test_haproxy_answers)
+{
+	char name[16] = "";
+
+	ck_assert(haproxy_has_line("Committing x\nSuccess!\n\n", "Success!"));
+	ck_assert(haproxy_has_line("Success!", "Success!"));
+	ck_assert(!haproxy_has_line("Success! Not\nNo Success!\n", "Success!"));
+	ck_assert(!haproxy_has_line("", "Success!"));
+	ck_assert_str_eq(haproxy_field("a\nb: c", "b: "), "c");
+	ck_assert_ptr_null(haproxy_field("ab: c\n", "b: "));
+	ck_assert_ptr_null(haproxy_field("", "b: "));
+	ck_assert(haproxy_shows_serial("Filename: x\nSerial: 04A1\nx\n", "4a1"));
+	ck_assert(haproxy_shows_serial("Serial: 4a1", "004A1"));
+	ck_assert(!haproxy_shows_serial("Serial: 4a1f\n", "4a1"));
+	ck_assert(!haproxy_shows_serial("Serial: \n", "4a1"));
+	ck_assert(!haproxy_shows_serial("Not serial: 4a1\n", "4a1"));
+	ck_assert(haproxy_transaction(
+	    "Transaction created for certificate /a.pem!\n\n", name, sizeof(name)));
+	ck_assert_str_eq(name, "/a.pem");
+	ck_assert(haproxy_transaction(
+	    "note\nTransaction updated for certificate /b!\n", name, sizeof(name)));
+	ck_assert_str_eq(name, "/b");
+	ck_assert(!haproxy_transaction(
+	    "Transaction created for certificate /a-longer-one.pem!\n", name,
+	    sizeof(name)));
+	ck_assert(!haproxy_transaction(
+	    "Transaction created for certificate /a", name, sizeof(name)));
+	ck_assert(!haproxy_transaction(
+	    "Can't replace a certificate which is not referenced!\n", name,
+	    sizeof(name)));
+}
+END_TEST
+
 /* ---- HAProxy itself ---- */
 
 #define HAPROXY "/usr/sbin/haproxy"
@@ -503,4 +539,4 @@ END_TEST
 
 SUITE("haproxy", test_haproxy_versions, test_haproxy_endless_answer, test_haproxy_mute,
     test_haproxy_by_pidfile, test_haproxy_denied, test_haproxy_long_path,
-    test_haproxy_itself)
+    test_haproxy_answers, test_haproxy_itself)

@@ -113,6 +113,11 @@ class HAProxy(Program):
             self.ask_master("reload")
         return wait_until(lambda: self._settled(before), "haproxy has reloaded")
 
+    def restart(self) -> None:
+        """Another master and other workers, with what is on disk."""
+        self.stop()
+        self.start()
+
     def stats(self) -> dict[tuple[str, str], dict[str, str]]:
         """`show stat`: rows by (proxy, server)."""
         text = self.ask("show stat").lstrip("# ")
