@@ -16,13 +16,14 @@ static const struct built_in {
 	const char *name;
 	const char *directory;
 	bool needs_eab; /* it registers nobody without an external account binding */
+	unsigned max_requests; /* where it takes fewer than others; 0: the default */
 } built_ins[] = {
-	{ "letsencrypt", "https://acme-v02.api.letsencrypt.org/directory", false },
+	{ "letsencrypt", "https://acme-v02.api.letsencrypt.org/directory", false, 0 },
 	{ "letsencrypt-staging",
-	    "https://acme-staging-v02.api.letsencrypt.org/directory", false },
-	{ "zerossl", "https://acme.zerossl.com/v2/DV90", true },
-	{ "google", "https://dv.acme-v02.api.pki.goog/directory", true },
-	{ "actalis", "https://acme-api.actalis.com/acme/directory", true },
+	    "https://acme-staging-v02.api.letsencrypt.org/directory", false, 0 },
+	{ "zerossl", "https://acme.zerossl.com/v2/DV90", true, 6 },
+	{ "google", "https://dv.acme-v02.api.pki.goog/directory", true, 0 },
+	{ "actalis", "https://acme-api.actalis.com/acme/directory", true, 6 },
 };
 
 struct parse
@@ -145,6 +146,7 @@ int
 parse_ca(const struct config *c, const struct section *s, struct ca_config *ret,
     struct config_errors *errors)
 {
+	const struct built_in *known = find_built_in(s->name);
 	struct parse p = parse_begin(c, s, errors);
 	int r = 0;
 
@@ -158,6 +160,9 @@ parse_ca(const struct config *c, const struct section *s, struct ca_config *ret,
 	if (r < 0)
 		return r;
 	check_binding(&p, s, ret);
+	if (known != NULL && known->max_requests > 0 &&
+	    !section_gives(s, "max_requests"))
+		ret->max_requests = known->max_requests;
 	return p.failed ? -EBADMSG : 0;
 }
 
