@@ -200,6 +200,14 @@ struct acme_subproblem {
 	char *identifier; /* "" where the CA named none */
 };
 
+/* What a limit is about, as far as the CA's words tell. */
+enum acme_scope {
+	ACME_SCOPE_UNKNOWN = 0,    /* take it for the account's new orders */
+	ACME_SCOPE_IDENTIFIER = 1, /* scope_name, and those of subproblems */
+	ACME_SCOPE_DOMAIN = 2,     /* scope_name and all names under it */
+	ACME_SCOPE_NAMES = 3,      /* exactly this set of identifiers */
+};
+
 /* Why something failed: a problem document (RFC 9457, RFC 8555 section 6.7), or what
  * the library has to say itself. One object from which log line, API, history and the
  * next attempt follow. */
@@ -217,6 +225,10 @@ struct acme_result {
 	int status;         /* HTTP status, 0 where there was no answer */
 	struct acme_subproblem *subproblems;
 	size_t subproblem_count;
+	/* Of ACME_LATER: what the CA limits. not_before also has the time that stands
+	 * in the detail ("retry after 2006-01-02 15:04:05 UTC"). */
+	enum acme_scope scope;
+	char *scope_name; /* of ACME_SCOPE_IDENTIFIER and ACME_SCOPE_DOMAIN */
 };
 
 /* For callers who have failures of their own to report. stage must be a constant; the

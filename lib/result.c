@@ -176,7 +176,9 @@ acme_result_copy(const struct acme_result *result)
 	copy->stage = result->stage;
 	copy->not_before = result->not_before;
 	copy->status = result->status;
-	if (copy_text(result->type, &copy->type) < 0 ||
+	copy->scope = result->scope;
+	if (copy_text(result->scope_name, &copy->scope_name) < 0 ||
+	    copy_text(result->type, &copy->type) < 0 ||
 	    copy_text(result->detail, &copy->detail) < 0 ||
 	    copy_text(result->instance, &copy->instance) < 0 ||
 	    copy_subproblems(result, copy) < 0)
@@ -198,6 +200,7 @@ acme_result_free(struct acme_result *result)
 	free(result->type);
 	free(result->detail);
 	free(result->instance);
+	free(result->scope_name);
 	free(result);
 	return NULL;
 }

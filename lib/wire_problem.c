@@ -13,6 +13,7 @@
 
 #include "json.h"
 #include "result.h"
+#include "scope_read.h"
 
 #define SUBPROBLEMS_MAX WIRE_NAMES_MAX
 #define TYPE_MAX        200
@@ -126,6 +127,7 @@ wire_problem_read(const struct acme_reply *reply, const char *stage)
 	result->status = reply->status;
 	result->class = result_class(result->type, reply->status);
 	result->not_before = acme_retry_at(reply);
+	scope_read(reply, result);
 	/* overloaded, and no word about how long */
 	if (reply->status == 503 && result->not_before == 0)
 		result->class = ACME_RETRY;

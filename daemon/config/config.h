@@ -45,6 +45,10 @@ struct ca_config {
 	char *eab_kid;
 	char *eab_hmac_key_file;
 	enum acme_hmac eab_alg;
+	unsigned max_requests; /* a second; 0: no limit */
+	unsigned order_burst;
+	struct duration order_interval; /* 0: no limit */
+	unsigned max_orders;            /* 0: as in [renewd] */
 	bool needs_eab; /* the CA is known to want an eab_kid, and none is written */
 	bool built_in;  /* and not written in the file */
 };

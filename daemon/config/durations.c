@@ -76,7 +76,7 @@ duration_parse(const char *text, struct duration *ret)
 static void
 print_seconds(struct buffer *out, int64_t seconds)
 {
-	size_t i = 0;
+	size_t i = seconds == 0 ? ELEMENTS(units) - 1 : 0;
 
 	while (seconds % units[i].seconds != 0)
 		i++;
@@ -165,6 +165,15 @@ read_renew_before(struct parse *p, struct words *w, void *object)
 }
 
 static void
+print_interval(struct buffer *out, const struct schema_key *key, const void *object)
+{
+	print_seconds(out,
+	    ((const struct duration *)(const void *)((const char *)object +
+		 key->offset))
+		->seconds);
+}
+
+static void
 print_renew_before(struct buffer *out, const struct schema_key *key, const void *object)
 {
 	size_t before = out->len;
@@ -185,6 +194,9 @@ duration_seconds(const struct duration *d, int64_t life)
 }
 
 const struct value_type value_duration = { INI_TEXT, read_duration, print_duration,
+	NULL, NULL };
+/* One that may be 0s. */
+const struct value_type value_interval = { INI_TEXT, read_duration, print_interval,
 	NULL, NULL };
 const struct value_type value_renew_before = { INI_TEXT, read_renew_before,
 	print_renew_before, NULL, NULL };

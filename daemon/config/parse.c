@@ -16,13 +16,14 @@ static const struct built_in {
 	const char *name;
 	const char *directory;
 	bool needs_eab; /* it registers nobody without an external account binding */
+	unsigned max_requests; /* where it takes fewer than others; 0: the default */
 } built_ins[] = {
-	{ "letsencrypt", "https://acme-v02.api.letsencrypt.org/directory", false },
+	{ "letsencrypt", "https://acme-v02.api.letsencrypt.org/directory", false, 0 },
 	{ "letsencrypt-staging",
-	    "https://acme-staging-v02.api.letsencrypt.org/directory", false },
-	{ "zerossl", "https://acme.zerossl.com/v2/DV90", true },
-	{ "google", "https://dv.acme-v02.api.pki.goog/directory", true },
-	{ "actalis", "https://acme-api.actalis.com/acme/directory", true },
+	    "https://acme-staging-v02.api.letsencrypt.org/directory", false, 0 },
+	{ "zerossl", "https://acme.zerossl.com/v2/DV90", true, 6 },
+	{ "google", "https://dv.acme-v02.api.pki.goog/directory", true, 0 },
+	{ "actalis", "https://acme-api.actalis.com/acme/directory", true, 6 },
 };
 
 struct parse
@@ -141,6 +142,34 @@ check_binding(struct parse *p, const struct section *s, struct ca_config *ca)
 	    ca->directory != NULL && strcmp(ca->directory, known->directory) == 0;
 }
 
+/* A CA on this machine is nobody's but ours, so it has no limits but those written. */
+static bool
+is_own(const char *directory)
+{
+	static const char *const hosts[] = { "https://localhost", "https://127.",
+		"https://[::1]" };
+
+	for (size_t i = 0; directory != NULL && i < ELEMENTS(hosts); i++)
+		if (strncasecmp(directory, hosts[i], strlen(hosts[i])) == 0)
+			return true;
+	return false;
+}
+
+static void
+set_limits(const struct section *s, struct ca_config *ca)
+{
+	const struct built_in *known = find_built_in(s->name);
+	bool own = is_own(ca->directory);
+
+	if (known != NULL && known->max_requests > 0 &&
+	    !section_gives(s, "max_requests"))
+		ca->max_requests = known->max_requests;
+	if (own && !section_gives(s, "max_requests"))
+		ca->max_requests = 0;
+	if (own && !section_gives(s, "order_interval"))
+		ca->order_interval = (struct duration){ 0 };
+}
+
 int
 parse_ca(const struct config *c, const struct section *s, struct ca_config *ret,
     struct config_errors *errors)
@@ -158,6 +187,7 @@ parse_ca(const struct config *c, const struct section *s, struct ca_config *ret,
 	if (r < 0)
 		return r;
 	check_binding(&p, s, ret);
+	set_limits(s, ret);
 	return p.failed ? -EBADMSG : 0;
 }
 

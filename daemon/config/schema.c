@@ -74,6 +74,14 @@ static const struct schema_key ca_keys[] = {
 	  .help = "external account binding: file of the key, or credential:NAME" },
 	{ "eab_alg", &value_hmac, CA(eab_alg), "HS256",
 	  .help = "external account binding: how it is signed, HS256, HS384 or HS512" },
+	{ "max_requests", &value_number, CA(max_requests), "18", .max = 1000,
+	  .help = "requests in a second, at most; 0: no limit" },
+	{ "order_burst", &value_number, CA(order_burst), "10", .min = 1, .max = 10000,
+	  .help = "new orders at once, after a rest" },
+	{ "order_interval", &value_interval, CA(order_interval), "36s", .max = 86400,
+	  .help = "after these one new order in this time; 0s: no limit" },
+	{ "max_orders", &value_number, CA(max_orders), "0", .max = 1000,
+	  .help = "orders in flight at this CA; 0: as many as in [renewd]" },
 };
 
 static const struct schema_key certificate_keys[] = {

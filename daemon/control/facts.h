@@ -25,6 +25,7 @@ struct facts {
 	size_t revocation_count;
 	enum renewal_activity doing;
 	enum renew_reason due; /* what has to be ordered now, and why */
+	int64_t queued_until;  /* its CA has said so */
 	int64_t now;
 };
 

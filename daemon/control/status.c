@@ -133,6 +133,35 @@ write_next(struct json_writer *w, struct store *store)
 	json_close_object(w);
 }
 
+/* Numbers that have no limit are null. */
+static void
+member_limited(struct json_writer *w, const char *name, int64_t value, bool limited)
+{
+	if (limited)
+		json_member_integer(w, name, value);
+	else
+		json_member_null(w, name);
+}
+
+static void
+write_limits(struct json_writer *w, const struct ca_status *ca)
+{
+	bool limited = ca->order_interval > 0;
+
+	json_name(w, "limits");
+	json_open_object(w);
+	member_limited(w, "max_requests", ca->max_requests, ca->max_requests > 0);
+	member_limited(w, "order_burst", ca->order_burst, limited);
+	member_limited(w, "order_interval", ca->order_interval, limited);
+	member_limited(w, "orders_left", ca->orders_left, limited);
+	member_limited(w, "ari_left", ca->ari_left, limited);
+	json_member_integer(w, "max_orders", ca->max_orders);
+	json_member_integer(w, "orders_active", ca->orders_active);
+	json_member_integer(w, "waiting", ca->waiting);
+	json_member_string(w, "waiting_for", ca->waiting_for);
+	json_close_object(w);
+}
+
 static void
 write_ca_cb(const struct ca_status *ca, void *arg)
 {
@@ -143,9 +172,7 @@ write_ca_cb(const struct ca_status *ca, void *arg)
 	json_member_string(w, "directory", ca->directory);
 	json_member_string(w, "terms", ca->terms);
 	view_member_time(w, "not_before", ca->not_before);
-	json_name(w, "limits");
-	json_open_object(w);
-	json_close_object(w);
+	write_limits(w, ca);
 	json_member_string(w, "last_error", ca->last_error);
 	json_close_object(w);
 }

@@ -154,7 +154,7 @@ judge_activity(const struct facts *f)
 		return VIEW_PAUSED;
 	if (c->parked)
 		return VIEW_PARKED;
-	if (c->next_attempt > f->now)
+	if (c->next_attempt > f->now || c->queued_ca != NULL)
 		return VIEW_WAITING;
 	/* at the scheduler's next look, or when there is room for it */
 	return f->due != RENEW_NONE && c->next_at != 0 && c->next_at <= f->now
@@ -476,8 +476,8 @@ write_plans(struct json_writer *w, const struct facts *f)
 	json_member_string(
 	    w, "renew_reason", why != RENEW_NONE ? renew_reason_name(why) : NULL);
 	json_member_integer(w, "failures", c->failures);
-	view_member_time(
-	    w, "next_attempt", c->next_attempt > f->now ? c->next_attempt : 0);
+	view_member_time(w, "next_attempt",
+	    c->next_attempt > f->now ? c->next_attempt : f->queued_until);
 	json_member_raw(w, "last_error", c->last_error);
 }
 

@@ -107,7 +107,8 @@ is_held(const struct attempt *a, const struct json *now)
 		return true;
 	if (is(now, "parked"))
 		return a->ran || !is(a->before, "parked");
-	if (is(now, "waiting"))
+	/* for its turn at the CA it waits without a time, and goes on by itself */
+	if (is(now, "waiting") && text_of(now, "next_attempt") != NULL)
 		return a->ran || !is(a->before, "waiting") ||
 		    !same(text_of(now, "next_attempt"),
 			text_of(a->before, "next_attempt"));

@@ -12,6 +12,7 @@
 #include "inventory/statement.h"
 
 static_assert(ORIGIN_CONFIG == 1 && ORIGIN_API == 2 && ORIGIN_ORDER == 3, "stored");
+static_assert(QUEUE_NEW == 0 && QUEUE_ARI == 1, "stored");
 static_assert(RENEW_NONE == 0 && RENEW_NEW == 1 && RENEW_LIFETIME == 2 &&
 	RENEW_ARI == 3 && RENEW_FORCED == 4 && RENEW_CHANGED == 5 &&
 	RENEW_REVOKED == 6 && RENEW_KEY_COMPROMISE == 7,
@@ -20,7 +21,8 @@ static_assert(RENEW_NONE == 0 && RENEW_NEW == 1 && RENEW_LIFETIME == 2 &&
 #define COLUMNS                                                                      \
   "id, name, origin, spec, created_at, removed_at, paused, parked, forced, next_at," \
   " renew_at, renew_reason, failures, next_attempt, last_error, last_success,"       \
-  " bundled, placeholder_since"
+  " bundled, placeholder_since, failing_since, queued_ca, queued_kind,"              \
+  " queued_at, queued_end, queued_life"
 
 const char *
 certificate_origin_name(enum certificate_origin origin)
@@ -87,6 +89,13 @@ read_row(struct statement *q, struct certificate *c)
 	if (r == 0)
 		r = column_copy(q, &c->bundled);
 	c->placeholder_since = column_integer(q);
+	c->failing_since = column_integer(q);
+	if (r == 0)
+		r = column_copy(q, &c->queued_ca);
+	c->queued_kind = (enum queue_kind)column_integer(q);
+	c->queued_at = column_integer(q);
+	c->queued_end = column_integer(q);
+	c->queued_life = column_integer(q);
 	return r;
 }
 
@@ -97,6 +106,7 @@ clear(struct certificate *c)
 	free(c->spec);
 	free(c->last_error);
 	free(c->bundled);
+	free(c->queued_ca);
 	*c = (struct certificate){ 0 };
 }
 
@@ -211,8 +221,9 @@ certificate_save(struct store *s, const struct certificate *c)
 	struct statement *q = store_write(s,
 	    "UPDATE certificates SET paused = ?, parked = ?, forced = ?, next_at = ?,"
 	    " renew_at = ?, renew_reason = ?, failures = ?, next_attempt = ?,"
-	    " last_error = ?, last_success = ?, bundled = ?, placeholder_since = ?"
-	    " WHERE id = ?");
+	    " last_error = ?, last_success = ?, bundled = ?, placeholder_since = ?,"
+	    " failing_since = ?, queued_ca = ?, queued_kind = ?, queued_at = ?,"
+	    " queued_end = ?, queued_life = ? WHERE id = ?");
 
 	bind_integer(q, c->paused);
 	bind_integer(q, c->parked);
@@ -226,6 +237,12 @@ certificate_save(struct store *s, const struct certificate *c)
 	bind_integer(q, c->last_success);
 	bind_text(q, c->bundled);
 	bind_integer(q, c->placeholder_since);
+	bind_integer(q, c->failing_since);
+	bind_text(q, c->queued_ca);
+	bind_integer(q, c->queued_kind);
+	bind_integer(q, c->queued_at);
+	bind_integer(q, c->queued_end);
+	bind_integer(q, c->queued_life);
 	bind_integer(q, c->id);
 	return statement_run(q);
 }

@@ -101,6 +101,13 @@ enum renew_reason { /* stored */
 };
 const char *renew_reason_name(enum renew_reason reason);
 
+/* A CA limits new orders; renewals that it has asked for itself are apart. */
+enum queue_kind { /* stored */
+	QUEUE_NEW = 0,
+	QUEUE_ARI = 1,
+};
+#define QUEUE_KINDS 2
+
 struct certificate {
 	int64_t id;
 	char *name;
@@ -120,6 +127,13 @@ struct certificate {
 	int64_t last_success;
 	char *bundled; /* what the live bundle holds: ids of issued rows, or NULL */
 	int64_t placeholder_since;
+	int64_t failing_since; /* the first of those failures */
+	/* Waits for this CA's limits; NULL: doesn't. */
+	char *queued_ca;
+	enum queue_kind queued_kind;
+	int64_t queued_at;
+	int64_t queued_end;  /* of the certificate in use; */
+	int64_t queued_life; /* 0: it has none yet */
 };
 int certificate_get(struct store *s, const char *name, struct certificate **ret);
 int certificate_get_id(struct store *s, int64_t id, struct certificate **ret);
@@ -134,7 +148,7 @@ int certificate_set_spec(struct store *s, int64_t id, enum certificate_origin or
 int certificate_set_removed(struct store *s, int64_t id, int64_t now);
 /* With what was issued, ordered and deployed. */
 int certificate_delete(struct store *s, int64_t id);
-/* Saves everything from paused to placeholder_since. The one setter of these fields. */
+/* Saves everything from paused on. The one setter of these fields. */
 int certificate_save(struct store *s, const struct certificate *c);
 /* The text of all with this origin, by name (case-insensitive order), for comparing
  * with a configuration. A negative return of the callback ends the walk and is
@@ -172,7 +186,44 @@ int certificate_unbundled(
 int certificate_bundled(struct store *s, int64_t after, int64_t before,
     struct certificate_pick *ret, size_t max);
 
+/* How many are planned to be renewed in [from, to). */
+int certificate_count_planned(struct store *s, int64_t from, int64_t to, int64_t *ret);
+
+/* ---- who waits for the limits of a CA (queue.c) ---- */
+
+/* Ids, the most urgent first: by the share of the life that is left, where one that was
+ * never issued counts as having a fifth. How many, or negative. */
+int queue_read(struct store *s, const char *ca, enum queue_kind kind, int64_t now,
+    int64_t *ret_ids, size_t max);
+int queue_count(struct store *s, const char *ca, int64_t *ret);
+/* Of all CAs. */
+int queue_count_all(struct store *s, int64_t *ret);
+int queue_leave(struct store *s, int64_t certificate);
+/* All that wait for this CA are looked at again: there may be another way. */
+int queue_dissolve(struct store *s, const char *ca, int64_t now);
+/* The CAs that are waited for. A negative return ends the walk and is returned. */
+int queue_walk_cas(struct store *s, int (*cb)(const char *ca, void *arg), void *arg);
+
+/* ---- what a CA has said, and what was taken of what it allows (limits.c) ---- */
+
+/* Of one CA, by what it is about. Times are ms since 1970. */
+int limit_put(struct store *s, const char *ca, const char *directory, const char *what,
+    int64_t until, int64_t said_at);
+int limit_get(struct store *s, const char *ca, const char *directory, const char *what,
+    int64_t *ret_until, int64_t *ret_said_at);
+/* Of those that begin with prefix and aren't over: how many, and when does the first
+ * end? */
+int limit_count(struct store *s, const char *ca, const char *directory,
+    const char *prefix, int64_t now, int64_t *ret_count, int64_t *ret_first);
+/* Forgets what is over. */
+int limit_prune(struct store *s, int64_t now);
+
 /* ---- issued certificates ---- */
+
+/* When the n-th newest certificate for these names was issued by this CA, whether it is
+ * in use or not; 0: there aren't so many. */
+int issued_nth(struct store *s, int64_t certificate, const char *ca, const char *names,
+    unsigned n, int64_t *ret);
 
 struct issued {
 	int64_t id;

@@ -218,3 +218,25 @@ issued_free_all(struct issued *rows, size_t count)
 	}
 	free(rows);
 }
+
+int
+issued_nth(struct store *s, int64_t certificate, const char *ca, const char *names,
+    unsigned n, int64_t *ret)
+{
+	struct statement *q = store_read(s,
+	    "SELECT issued_at FROM issued"
+	    " WHERE certificate = ? AND ca = ? AND names = ?"
+	    " ORDER BY issued_at DESC LIMIT 1 OFFSET ?");
+	int r;
+
+	bind_integer(q, certificate);
+	bind_text(q, ca);
+	bind_text(q, names);
+	bind_integer(q, (int64_t)n - 1);
+	r = statement_step(q);
+	if (r < 0)
+		return r;
+	*ret = r > 0 ? column_integer(q) : 0;
+	statement_reset(q);
+	return 0;
+}

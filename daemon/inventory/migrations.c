@@ -190,6 +190,25 @@ const char *const migrations[] = {
 	"ALTER TABLE deployments ADD COLUMN deployed_at INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE deployments ADD COLUMN verified_at INTEGER NOT NULL DEFAULT 0;"
 	"UPDATE deployments SET deployed_at = at WHERE state IN (2, 3);",
+	/* what CAs allow, and who waits for it */
+	"CREATE TABLE limits ("
+	" ca TEXT NOT NULL COLLATE NOCASE,"
+	" directory TEXT NOT NULL,"
+	" what TEXT NOT NULL,"
+	" until INTEGER NOT NULL,"   /* ms since 1970 */
+	" said_at INTEGER NOT NULL," /* likewise */
+	" PRIMARY KEY (ca, directory, what)"
+	") STRICT, WITHOUT ROWID;"
+	"ALTER TABLE certificates ADD COLUMN failing_since INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE certificates ADD COLUMN queued_ca TEXT;"
+	"ALTER TABLE certificates ADD COLUMN queued_kind INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE certificates ADD COLUMN queued_at INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE certificates ADD COLUMN queued_end INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE certificates ADD COLUMN queued_life INTEGER NOT NULL DEFAULT 0;"
+	"CREATE INDEX certificates_queued ON certificates"
+	" (queued_ca, queued_kind, queued_life, queued_end, queued_at)"
+	" WHERE queued_ca IS NOT NULL;"
+	"CREATE INDEX certificates_renew ON certificates (renew_at) WHERE renew_at > 0;",
 };
 
 const size_t migration_count = ELEMENTS(migrations);

@@ -18,6 +18,7 @@
 #include "renew/ca_private.h"
 #include "renew/eab.h"
 #include "result.h"
+#include "schedule/limits.h"
 
 #define DIRECTORY_SECONDS (12 * 3600)
 
@@ -89,10 +90,16 @@ make(const struct renewal_means *means, const struct ca_config *config, int64_t 
 	ca->means = means;
 	TAILQ_INIT(&ca->waiters);
 	TAILQ_INIT(&ca->held);
+	TAILQ_INIT(&ca->line);
 	ca->timer = evtimer_new(means->base, timer_cb, ca);
-	if (ca->timer == NULL)
+	ca->line_timer = evtimer_new(means->base, ca_line_cb, ca);
+	if (ca->timer == NULL || ca->line_timer == NULL)
 		return -ENOMEM;
 	r = ca_settings_copy(&ca->settings, config);
+	if (r == 0) {
+		ca->limits = limits_of(means->limits, config->name, config->directory);
+		r = ca->limits != NULL ? 0 : -ENOMEM;
+	}
 	if (r == 0)
 		r = own_account_new(
 		    means, &ca->settings, only, account_cb, ca, &ca->account);
@@ -174,6 +181,8 @@ ca_unref(struct ca *ca)
 	ca_free_waiters(ca);
 	if (ca->timer != NULL)
 		event_free(ca->timer);
+	if (ca->line_timer != NULL)
+		event_free(ca->line_timer);
 	acme_session_free(ca->session);
 	own_account_free(ca->account);
 	acme_result_free(ca->stopped);
@@ -480,6 +489,12 @@ ca_in_use(const struct ca *ca)
 	return !ca->settings.built_in || own_account_id(ca->account) != 0;
 }
 
+struct ca_limits *
+ca_limits(const struct ca *ca)
+{
+	return ca->limits;
+}
+
 struct ca_status
 ca_status(const struct ca *ca)
 {
@@ -492,5 +507,7 @@ ca_status(const struct ca *ca)
 		    ca->session != NULL ? acme_session_terms_url(ca->session) : NULL,
 		.not_before = failure != NULL ? failure->not_before : 0,
 		.last_error = failure != NULL ? failure->detail : NULL,
+		.unreachable =
+		    failure != NULL && (failure->status == 0 || failure->status >= 500),
 	};
 }

@@ -14,6 +14,7 @@
 
 struct ca;
 struct ca_config;
+struct ca_limits;
 struct ca_request;
 
 /* config is copied as far as needed. means is lent. */
@@ -78,6 +79,8 @@ struct ca_request *ca_cancel(struct ca_request *q);
 /* Is it written in the configuration, or has it been asked for something? The others
  * are only known by name. */
 bool ca_in_use(const struct ca *ca);
+/* What it allows and has forbidden; of its name and directory, whatever the account. */
+struct ca_limits *ca_limits(const struct ca *ca);
 /* As it stands, for status. */
 struct ca_status ca_status(const struct ca *ca);
 /* The last thing that an order came to at this CA, for its status; NULL: it went well.

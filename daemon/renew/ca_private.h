@@ -9,6 +9,7 @@
 #ifndef CA_PRIVATE_H
 #define CA_PRIVATE_H
 
+#include <event2/util.h>
 #include <sys/queue.h>
 
 #include "renew/account.h"
@@ -23,6 +24,7 @@ struct ca {
 	unsigned refs;
 	const struct renewal_means *means;
 	struct ca_settings settings;
+	struct ca_limits *limits; /* lent */
 	struct own_account *account;
 	bool no_account;       /* nor will it get one */
 	bool account_is_other; /* than the session's */
@@ -37,6 +39,8 @@ struct ca {
 	unsigned key_number;        /* counts the keys that the account has had */
 	TAILQ_HEAD(waiters_head, waiter) waiters;
 	TAILQ_HEAD(held_head, ca_request) held; /* until the account is good again */
+	TAILQ_HEAD(line_head, ca_request) line; /* until it takes more */
+	struct event *line_timer;
 	struct chore *chore;
 	struct event *timer; /* looks whether there is something to be done */
 
@@ -80,6 +84,8 @@ void ca_history(struct ca *ca, const char *kind, const char *detail);
 
 /* ---- ca_request.c ---- */
 
+/* Sends from the line what may be sent now. */
+void ca_line_cb(evutil_socket_t fd, short what, void *arg);
 /* The account is good: what was held for that goes on. */
 void ca_release_held(struct ca *ca);
 /* It is not: they are answered with this. */

@@ -9,6 +9,7 @@
 #include "renew/ca_private.h"
 
 #include <errno.h>
+#include <event2/event.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,6 +19,10 @@
 #include "platform/log.h"
 #include "platform/metrics.h"
 #include "result.h"
+#include "schedule/limits.h"
+
+/* A CA that wants to be left alone for longer isn't waited for. */
+#define SILENCE_MS (60 * 1000)
 
 struct ca_request {
 	struct ca *ca;
@@ -31,6 +36,7 @@ struct ca_request {
 	bool by_account;     /* signed by the account's key, about something else */
 	bool repeated;       /* for the account's sake; not twice */
 	bool held;           /* in ca->held */
+	bool in_line;        /* in ca->line */
 	unsigned key_number; /* of the account, when it was signed */
 	char *account_url;   /* likewise */
 	TAILQ_ENTRY(ca_request) entry;
@@ -312,6 +318,17 @@ settle(struct ca_request *q, const struct acme_reply *reply)
 
 /* ---- sending ---- */
 
+/* Where neither the directory nor a nonce is to be had, nothing is. */
+static void
+heed_silence(const struct ca_request *q, const struct acme_reply *reply)
+{
+	int64_t until = acme_retry_at(reply);
+
+	if ((reply->status == 429 || reply->status == 503) && until != 0 &&
+	    (q->sending == ACME_ACTION_NONCE || q->sending == ACME_ACTION_DIRECTORY))
+		limits_silence(q->ca->limits, until);
+}
+
 static void
 message_done_cb(const struct acme_reply *reply, void *arg)
 {
@@ -320,6 +337,7 @@ message_done_cb(const struct acme_reply *reply, void *arg)
 
 	q->https = NULL;
 	count_message(q, reply);
+	heed_silence(q, reply);
 	acme_exchange_reply(q->exchange, reply);
 	r = send_next(q);
 	if (r < 0)
@@ -339,7 +357,7 @@ note_account(struct ca_request *q)
 }
 
 static int
-send_next(struct ca_request *q)
+send_now(struct ca_request *q)
 {
 	const struct https_options options = { .trust_file = q->ca->settings.trust_file,
 		.proxy = q->ca->settings.proxy };
@@ -355,6 +373,104 @@ send_next(struct ca_request *q)
 	    message.method, message.url);
 	return https_send(
 	    q->ca->means->https, &options, &message, message_done_cb, q, &q->https);
+}
+
+/* ---- the line in which they wait, where a CA takes no more in a second ---- */
+
+static void
+leave_line(struct ca_request *q)
+{
+	q->in_line = false;
+	TAILQ_REMOVE(&q->ca->line, q, entry);
+}
+
+static void
+wait_for(struct ca *ca, int64_t at, int64_t now)
+{
+	int64_t ms = at > now ? at - now : 0;
+	struct timeval delay = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+
+	event_add(ca->line_timer, &delay);
+}
+
+/* What goes on with something comes before what begins. */
+static void
+join_line(struct ca_request *q)
+{
+	struct ca_request *other;
+
+	q->in_line = true;
+	if (q->action != ACME_ACTION_NEW_ORDER)
+		TAILQ_FOREACH (other, &q->ca->line, entry)
+			if (other->action == ACME_ACTION_NEW_ORDER) {
+				TAILQ_INSERT_BEFORE(other, q, entry);
+				return;
+			}
+	TAILQ_INSERT_TAIL(&q->ca->line, q, entry);
+}
+
+/* As the CA would answer. */
+static void
+refuse(struct ca_request *q, int64_t ms)
+{
+	char seconds[24];
+
+	snprintf(seconds, sizeof(seconds), "%lld", (long long)(ms + 999) / 1000);
+	answer(q,
+	    &(struct acme_reply){ .status = 503,
+		.retry_after = seconds,
+		.body = "",
+		.received_at = clock_now() });
+}
+
+void
+ca_line_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct ca *ca = ca_ref(arg);
+	struct ca_request *q;
+	int r;
+
+	(void)fd;
+	(void)what;
+	while ((q = TAILQ_FIRST(&ca->line)) != NULL) {
+		int64_t now = clock_monotonic_ms();
+		int64_t at = limits_send_at(ca->limits, now);
+
+		if (at > now && at - now < SILENCE_MS) {
+			wait_for(ca, at, now);
+			break;
+		}
+		leave_line(q);
+		if (at > now) {
+			refuse(q, at - now);
+			continue;
+		}
+		limits_take_request(ca->limits, now);
+		r = send_now(q);
+		if (r < 0)
+			answer(q, &(struct acme_reply){ .error = strerror(-r) });
+		else if (acme_exchange_answer(q->exchange) != NULL)
+			answer(q, acme_exchange_answer(q->exchange));
+	}
+	ca_unref(ca);
+}
+
+static int
+send_next(struct ca_request *q)
+{
+	struct ca *ca = q->ca;
+	int64_t now = clock_monotonic_ms();
+	int64_t at = limits_send_at(ca->limits, now);
+
+	if (acme_exchange_answer(q->exchange) != NULL)
+		return 0;
+	if (at <= now && TAILQ_EMPTY(&ca->line)) {
+		limits_take_request(ca->limits, now);
+		return send_now(q);
+	}
+	join_line(q);
+	wait_for(ca, at - now < SILENCE_MS ? at : now, now);
+	return 0;
 }
 
 /* Those of the account itself are not made again by themselves. */
@@ -433,6 +549,8 @@ ca_cancel(struct ca_request *q)
 		return NULL;
 	if (q->held)
 		let_go(q);
+	if (q->in_line)
+		leave_line(q);
 	if (--q->ca->active == 0 && q->ca->chore != NULL)
 		ca_prepare_later(q->ca, 0);
 	https_cancel(q->https);

@@ -10,7 +10,9 @@
 #include "json.h"
 #include "schedule/wakeup.h"
 
-#define SOON         60 /* seconds */
+#define SOON         60         /* seconds */
+#define QUEUED       (6 * 3600) /* those who wait for their CA are looked at again */
+#define FRESH_SHARE  10
 #define KEEP_SECONDS (INT64_C(14) * 24 * 3600)
 
 const struct issued *
@@ -83,11 +85,9 @@ changed(const struct certificate_spec *spec, const char *names, const struct iss
 }
 
 static uint64_t
-most_jitter(const struct issued *i)
+most_jitter(const struct certificate_spec *spec, const struct issued *i)
 {
-	int64_t life = i->not_after - i->not_before;
-
-	return life > 0 ? (uint64_t)life / 50 : 0;
+	return wakeup_spread(i->not_after - i->not_before, &spec->renew_before);
 }
 
 /* When is this one to be renewed, with this jitter? */
@@ -102,9 +102,21 @@ point(const struct certificate_spec *spec, const struct issued *i, uint64_t jitt
 static enum renew_reason
 why(const struct certificate_spec *spec, const struct issued *i)
 {
-	return i->suggested_at != 0 && point(spec, i, most_jitter(i)) == i->suggested_at
+	return i->suggested_at != 0 &&
+		point(spec, i, most_jitter(spec, i)) == i->suggested_at
 	    ? RENEW_ARI
 	    : RENEW_LIFETIME;
+}
+
+/* Whatever a clock that is wrong makes of its life: what was issued only now isn't
+ * renewed for its age. */
+static bool
+is_fresh(const struct certificate_spec *spec, const struct issued *i, int64_t now)
+{
+	int64_t life = i->not_after - i->not_before;
+
+	return why(spec, i) == RENEW_LIFETIME && i->issued_at <= now &&
+	    now < i->issued_at + life / FRESH_SHARE;
 }
 
 enum renew_reason
@@ -126,8 +138,8 @@ due_reason(const struct certificate *c, const struct certificate_spec *spec,
 		return RENEW_FORCED;
 	/* the planned point is the certificate's; this key type's own earliest one must
 	 * have come too, or a pair renewed apart would be renewed together for ever */
-	if (c->renew_at > 0 && c->renew_at <= now &&
-	    point(spec, i, most_jitter(i)) <= now)
+	if (c->renew_at > 0 && c->renew_at <= now && !is_fresh(spec, i, now) &&
+	    point(spec, i, most_jitter(spec, i)) <= now)
 		return why(spec, i);
 	return RENEW_NONE;
 }
@@ -177,7 +189,7 @@ due_plan(struct certificate *c, const struct certificate_spec *spec, const char 
 			first = &rows[i];
 	if (first == NULL)
 		c->renew_at = 0;
-	else if (c->renew_at < point(spec, first, most_jitter(first)) ||
+	else if (c->renew_at < point(spec, first, most_jitter(spec, first)) ||
 	    c->renew_at > point(spec, first, 0))
 		c->renew_at = point(spec, first, jitter);
 	reason = due_any(c, spec, names, rows, count, now);
@@ -289,7 +301,9 @@ due_next(const struct certificate *c, const struct certificate_spec *spec,
 
 	if (c->removed_at != 0 || c->paused || !spec->enabled)
 		return 0;
-	if (!c->parked)
+	if (c->queued_ca != NULL)
+		at = now + QUEUED;
+	else if (!c->parked)
 		at = c->failures > 0 && c->next_attempt > 0 ? c->next_attempt
 		    : c->next_attempt > c->renew_at         ? c->next_attempt
 							    : c->renew_at;

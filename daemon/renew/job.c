@@ -23,6 +23,9 @@
 #include "renew/own_key.h"
 #include "renew/said.h"
 
+#define HOUR    3600
+#define CHANCES 16
+
 /* ---- loading ---- */
 
 int
@@ -78,6 +81,7 @@ job_free(struct job *j)
 {
 	if (j == NULL)
 		return NULL;
+	gate_leave(j);
 	order_free(j->order);
 	acme_result_free(j->hope);
 	deploy_cancel(j->deploy);
@@ -135,13 +139,52 @@ bundle_step(struct job *j)
 
 /* ---- end ---- */
 
+/* How many renewals are planned for the hour of this time. */
+static int64_t
+count_hour(const struct job *j, int64_t at)
+{
+	int64_t hour = at - at % HOUR;
+	int64_t count = 0;
+
+	(void)certificate_count_planned(
+	    j->renewals->means.store, hour, hour + HOUR, &count);
+	return count;
+}
+
+/* Chance alone leaves peaks: of some points that chance gives, the one in the hour with
+ * the least to do. */
+static uint64_t
+pick_jitter(const struct job *j, int64_t now)
+{
+	uint64_t best = clock_random(UINT32_MAX);
+	int64_t least = INT64_MAX;
+
+	for (int i = 0; i < CHANCES; i++) {
+		struct certificate c = *j->row;
+		uint64_t jitter = clock_random(UINT32_MAX);
+		int64_t count;
+
+		due_plan(
+		    &c, j->spec, j->names, j->issued, j->issued_count, now, jitter);
+		if (c.renew_at == j->row->renew_at || c.renew_at <= now)
+			return jitter; /* it is planned already, or due */
+		count = count_hour(j, c.renew_at);
+		if (count < least) {
+			least = count;
+			best = jitter;
+		}
+	}
+	return best;
+}
+
 static void
 plan(struct job *j)
 {
 	struct certificate *c = j->row;
+	int64_t now = clock_now();
 
-	due_plan(c, j->spec, j->names, j->issued, j->issued_count, clock_now(),
-	    clock_random(UINT32_MAX));
+	due_plan(
+	    c, j->spec, j->names, j->issued, j->issued_count, now, pick_jitter(j, now));
 	if (c->renew_reason != RENEW_FORCED && c->failures == 0)
 		c->forced = 0;
 }
@@ -263,6 +306,8 @@ job_step(struct job *j)
 	if (j->issued_count == 0 && bundle_step(j))
 		return; /* a placeholder first: servers may be waiting for it */
 	ordering = job_order_step(j);
+	if (!ordering)
+		gate_leave(j);
 	if (j->ordering != ordering) {
 		j->ordering = ordering;
 		r->ordering += ordering ? 1 : (size_t)-1;

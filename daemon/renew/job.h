@@ -13,8 +13,10 @@
 struct account_wish;
 struct ari;
 struct ca;
+struct ca_limits;
 struct deactivator;
 struct job;
+struct queue;
 struct repair;
 struct revoker;
 struct said;
@@ -40,6 +42,7 @@ struct renewals {
 	struct revoker *revoker;
 	struct deactivator *deactivator;
 	struct said *said;
+	struct queue *queue; /* who waits for the limits of a CA */
 };
 
 struct job {
@@ -52,12 +55,14 @@ struct job {
 	bool ordering;              /* counted in renewals->ordering */
 	enum acme_key_type ordered; /* last */
 	bool again;                 /* somebody wants another renewal after this */
-	bool stale;          /* what is wanted has changed: looked at again after */
-	bool tried;          /* an order of this attempt has failed: no more of them */
-	bool unwritten;      /* its files could not be written in this attempt */
-	unsigned generation; /* of the configuration that it was loaded by */
-	size_t ca;           /* index into spec->cas */
-	bool order_begun;    /* in this attempt */
+	bool stale;           /* what is wanted has changed: looked at again after */
+	bool tried;           /* an order of this attempt has failed: no more of them */
+	bool unwritten;       /* its files could not be written in this attempt */
+	unsigned generation;  /* of the configuration that it was loaded by */
+	bool handed;          /* it is its turn, says the queue, and no other's */
+	struct ca_limits *at; /* whose orders in flight it is counted among, or NULL */
+	size_t ca;            /* index into spec->cas */
+	bool order_begun;     /* in this attempt */
 	struct acme_result *hope; /* of a CA before this one, or NULL */
 	size_t hope_ca;
 	struct order *order;
@@ -87,6 +92,27 @@ void job_step(struct job *j);
 bool job_order_step(struct job *j);
 /* Only what a CA has issued is deployed. */
 bool job_deploy_step(struct job *j);
+
+/* ---- may an order begin? (gate.c) ---- */
+
+enum gate_answer {
+	GATE_GO,     /* at *ret: one is taken of what that CA allows */
+	GATE_QUEUED, /* its row says so; queue.c hands it in when it may */
+	GATE_LATER,  /* row->next_attempt says when */
+	GATE_NO_CA,
+};
+/* For the CAs from j->ca on, which becomes the one that it is about. begun: the CA has
+ * the order already, which only needs a slot. */
+enum gate_answer gate_ask(
+    struct job *j, bool begun, enum renew_reason reason, struct ca **ret);
+/* When the first of its CAs may be asked for it; 0: now, but for what others take. */
+int64_t gate_until(const struct job *j);
+/* Among the orders in flight; of any certificate, or of this one. */
+bool gate_has_slot(const struct renewals *r, const struct ca *ca);
+bool gate_has_room(const struct job *j, const struct ca *ca);
+/* It takes a slot, and gives it back; whatever it had before. */
+void gate_enter(struct job *j, const struct ca *ca);
+void gate_leave(struct job *j);
 
 /* ---- what the steps share ---- */
 

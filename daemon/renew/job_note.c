@@ -20,6 +20,11 @@
 #include "schedule/wakeup.h"
 
 #define UNREADABLE_SECONDS 3600
+#define HOPELESS_SECONDS   (INT64_C(30) * 24 * 3600)
+
+static const char hopeless[] =
+    ", it has failed for 30 days: mend what the CA complains of, then renewctl renew, "
+    "or take the certificate out of the configuration";
 
 char *
 job_describe(const struct acme_result *failure, int64_t now)
@@ -72,6 +77,8 @@ is_old(struct job *j, const struct acme_result *failure, const char *before)
 static int
 log_level(struct job *j, const struct acme_result *failure, const char *before)
 {
+	if (j->row->parked && failure->class != ACME_GIVE_UP)
+		return LOG_ERR; /* that it is given up is news */
 	if (is_old(j, failure, before))
 		return LOG_DEBUG;
 	if (strcmp(failure->stage, "directory") == 0 ||
@@ -101,6 +108,16 @@ log_subproblems(
 	}
 }
 
+/* Nobody has mended it for so long: it is given up, unless it is the CA that doesn't
+ * answer, or has said when, or what is wrong is here. */
+static bool
+is_hopeless(const struct certificate *c, const struct acme_result *failure, int64_t now)
+{
+	return failure->class == ACME_RETRY && failure->status < 500 &&
+	    (failure->status >= 400 || strcmp(failure->stage, "authorize") == 0) &&
+	    now - c->failing_since >= HOPELESS_SECONDS;
+}
+
 void
 job_note_failure(struct job *j, const char *ca, const struct acme_result *failure)
 {
@@ -112,7 +129,10 @@ job_note_failure(struct job *j, const char *ca, const struct acme_result *failur
 
 	c->last_error = job_describe(failure, now);
 	c->failures++;
-	c->parked = failure->class == ACME_GIVE_UP;
+	c->queued_at = 0;
+	if (c->failures == 1 || c->failing_since == 0 || c->failing_since > now)
+		c->failing_since = now;
+	c->parked = failure->class == ACME_GIVE_UP || is_hopeless(c, failure, now);
 	c->next_attempt = c->parked ? 0
 				    : wakeup_retry(now, c->failures, failure,
 					  due_life(j->spec, j->issued, j->issued_count),
@@ -135,7 +155,9 @@ job_note_failure(struct job *j, const char *ca, const struct acme_result *failur
 	    c->parked ? "renewal failed at %s: %s; not tried again by itself%s"
 		      : "renewal failed at %s: %s; next attempt at %s",
 	    failure->stage, failure->detail,
-	    c->parked ? "" : clock_format(c->next_attempt, at));
+	    !c->parked                           ? clock_format(c->next_attempt, at)
+		: failure->class != ACME_GIVE_UP ? hopeless
+						 : "");
 	log_subproblems(j, ca, failure, level);
 }
 
@@ -162,6 +184,8 @@ job_note_success(struct job *j)
 	struct certificate *c = j->row;
 
 	c->failures = 0;
+	c->failing_since = 0;
+	c->queued_at = 0;
 	c->next_attempt = 0;
 	if (j->issued_count > 0)
 		c->placeholder_since = 0;

@@ -18,7 +18,9 @@
 #include "renew/ca.h"
 #include "renew/due.h"
 #include "renew/order.h"
+#include "renew/queue.h"
 #include "renew/repair.h"
+#include "schedule/limits.h"
 
 #define LISTENER_WAIT_SECONDS 60
 
@@ -35,6 +37,8 @@ job_wants_order(const struct job *j)
 	if (j->row->paused || !j->spec->enabled || j->row->parked || j->tried ||
 	    j->row->next_attempt > clock_now())
 		return false;
+	if (j->row->queued_ca != NULL && !j->handed)
+		return false;
 	return job_is_due(j);
 }
 
@@ -49,7 +53,7 @@ keep_hope(struct job *j, const struct acme_result *failure)
 }
 
 /* An order that a CA has in hand is finished there, whichever CA comes first. */
-static void
+static bool
 find_ca_at_work(struct job *j, enum acme_key_type key_type)
 {
 	_cleanup_(order_row_freep) struct order_row *row = NULL;
@@ -57,10 +61,13 @@ find_ca_at_work(struct job *j, enum acme_key_type key_type)
 	if (j->order_begun ||
 	    order_find(j->renewals->means.store, j->row->id, key_type, &row) < 0 ||
 	    row->url == NULL)
-		return;
+		return false;
 	for (size_t i = 0; i < j->spec->cas.n; i++)
-		if (strcasecmp(j->spec->cas.v[i], row->ca) == 0)
+		if (strcasecmp(j->spec->cas.v[i], row->ca) == 0) {
 			j->ca = i;
+			return true;
+		}
+	return false;
 }
 
 /* Would it be the same at any CA? A failed validation would, but for CAA records, which
@@ -153,6 +160,17 @@ count(const struct job *j, const char *result)
 		result, renew_reason_name(j->row->renew_reason), NULL });
 }
 
+/* Those who wait for a CA that has said when may have another one. */
+static void
+heed_limits(struct job *j, const char *name, const struct acme_result *failure)
+{
+	struct ca *ca = renewals_ca(j->renewals, name);
+
+	if (ca != NULL && failure != NULL && failure->not_before != 0 &&
+	    limits_forbidden(ca_limits(ca)) != 0)
+		queue_forbidden(j->renewals->queue, ca);
+}
+
 static void
 ordered_cb(const struct acme_result *failure, void *arg)
 {
@@ -160,6 +178,7 @@ ordered_cb(const struct acme_result *failure, void *arg)
 	const char *ca = j->spec->cas.v[j->ca];
 	int r;
 
+	heed_limits(j, ca, failure);
 	if (failure == NULL) {
 		count(j, "issued");
 		ari_poke(j->renewals->ari); /* there is one to ask about */
@@ -213,9 +232,9 @@ key_to_reuse(const struct job *j, enum acme_key_type key_type)
 }
 
 static int
-start_order(struct job *j, enum acme_key_type key_type, enum renew_reason reason)
+start_order(struct job *j, struct ca *ca, enum acme_key_type key_type,
+    enum renew_reason reason, bool begun)
 {
-	struct ca *ca;
 	struct order_wish wish = {
 		.certificate = j->row->id,
 		.name = j->row->name,
@@ -225,23 +244,50 @@ start_order(struct job *j, enum acme_key_type key_type, enum renew_reason reason
 		.reuse_key = key_to_reuse(j, key_type),
 		.repeated = j->row->failures > 0,
 		.old = due_find(j->issued, j->issued_count, key_type),
+		.counted = !begun,
 	};
 
-	find_ca_at_work(j, key_type);
-	ca = renewals_ca(j->renewals, j->spec->cas.v[j->ca]);
-	if (ca == NULL)
-		return -ENOENT;
+	gate_enter(j, ca);
 	j->order_begun = true;
 	j->row->renew_reason = reason;
 	j->ordered = key_type;
 	return order_start(&j->renewals->means, ca, &wish, ordered_cb, j, &j->order);
 }
 
+/* True: it is on its way. */
+static bool
+try_order(struct job *j, enum acme_key_type key_type, enum renew_reason reason)
+{
+	bool begun = find_ca_at_work(j, key_type);
+	struct ca *ca = NULL;
+	int r = -ENOENT;
+
+	switch (gate_ask(j, begun, reason, &ca)) {
+	case GATE_GO:
+		r = start_order(j, ca, key_type, reason, begun);
+		break;
+	case GATE_LATER:
+		if (j->hope != NULL) { /* others were tried, and failed */
+			note_last(j, j->spec->cas.v[j->hope_ca], j->hope);
+			j->tried = true;
+		}
+		return false;
+	case GATE_QUEUED:
+		return false;
+	case GATE_NO_CA:
+		break;
+	}
+	if (r == 0)
+		return true;
+	job_note_errno(j, "order", "cannot begin the order", r);
+	j->tried = true;
+	return false;
+}
+
 bool
 job_order_step(struct job *j)
 {
 	int64_t now = clock_now();
-	int r;
 
 	if (!job_wants_order(j))
 		return false;
@@ -253,14 +299,8 @@ job_order_step(struct job *j)
 		enum renew_reason reason = due_reason(j->row, j->spec, j->names,
 		    j->issued, j->issued_count, j->spec->keys[k], now);
 
-		if (reason == RENEW_NONE)
-			continue;
-		r = start_order(j, j->spec->keys[k], reason);
-		if (r == 0)
-			return true;
-		job_note_errno(j, "order", "cannot begin the order", r);
-		j->tried = true;
-		return false;
+		if (reason != RENEW_NONE)
+			return try_order(j, j->spec->keys[k], reason);
 	}
 	return false;
 }

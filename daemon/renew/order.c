@@ -24,6 +24,7 @@
 #include "renew/keyjob.h"
 #include "renew/order_parts.h"
 #include "result.h"
+#include "schedule/limits.h"
 
 DEFINE_CLEANUP(struct order, order_free)
 
@@ -67,6 +68,7 @@ order_fail(struct order *o, const struct acme_result *failure)
 	if (strcmp(failure->stage, "authorize") != 0 &&
 	    strcmp(failure->stage, "key") != 0)
 		ca_note(o->ca, failure);
+	limits_heed(ca_limits(o->ca), failure, o->row != NULL ? o->row->names : NULL);
 	o->done_cb(failure, o->arg);
 }
 
@@ -303,6 +305,16 @@ end(struct order *o)
 		order_fail_here(o, "store", "cannot store the certificate", r);
 }
 
+/* An order that is made once more, without what the CA refused, is one more. */
+static void
+count_order(struct order *o)
+{
+	if (!o->wish.counted)
+		limits_take_order(ca_limits(o->ca),
+		    o->wish.reason == RENEW_ARI ? QUEUE_ARI : QUEUE_NEW);
+	o->wish.counted = false;
+}
+
 /* What the flow wants done, now that what led to it is on disk. */
 static void
 act(struct order *o)
@@ -313,6 +325,8 @@ act(struct order *o)
 	switch (acme_flow_next(o->flow, clock_monotonic_ms(), &request)) {
 	case ACME_SEND:
 		r = order_publish(o);
+		if (request.action == ACME_ACTION_NEW_ORDER)
+			count_order(o);
 		if (r == 0)
 			r = ca_send(o->ca, &request, reply_cb, o, &o->request);
 		if (r < 0)

@@ -24,6 +24,7 @@ struct order_wish {
 	enum renew_reason reason;
 	const struct secret *reuse_key; /* key of the current one, or NULL: a new one */
 	bool repeated; /* an attempt has failed before: what was said isn't news */
+	bool counted;  /* the order is taken of what the CA allows already */
 	const struct issued *old; /* the one that is replaced, or NULL */
 };
 

@@ -18,10 +18,12 @@
 #include "renew/due.h"
 #include "renew/job.h"
 #include "renew/order.h"
+#include "renew/queue.h"
 #include "renew/removal.h"
 #include "renew/repair.h"
 #include "renew/revoker.h"
 #include "renew/said.h"
+#include "schedule/limits.h"
 #include "schedule/schedule.h"
 
 #define STALL_SECONDS      60
@@ -102,7 +104,11 @@ renewals_new(const struct renewal_means *means, struct renewals **ret)
 		return -ENOMEM;
 	r->means = *means;
 	TAILQ_INIT(&r->jobs);
-	e = said_new(&r->said);
+	e = limits_new(means->store, &r->means.limits);
+	if (e == 0)
+		e = queue_new(r, &r->queue);
+	if (e == 0)
+		e = said_new(&r->said);
 	if (e == 0)
 		e = revoker_new(r, &r->revoker);
 	if (e == 0)
@@ -147,6 +153,8 @@ renewals_free(struct renewals *r)
 	accounts_drop(r);
 	free_cas(r->cas, r->ca_count);
 	said_free(r->said);
+	queue_free(r->queue);
+	limits_free(r->means.limits);
 	free(r);
 	return NULL;
 }
@@ -155,6 +163,7 @@ void
 renewals_ended(struct renewals *r)
 {
 	schedule_poke(r->means.schedule);
+	queue_poke(r->queue);
 	revoker_poke(r->revoker);
 	deactivator_poke(r->deactivator);
 }
@@ -213,8 +222,9 @@ renewals_due(struct renewals *r, int64_t certificate)
 		renewals_unloadable(r, certificate, e);
 		return true;
 	}
-	if (job_wants_order(loaded) && r->ordering >= r->config->renewd.max_orders)
-		return false;
+	/* where it still has to wait, that is seen anew */
+	free(loaded->row->queued_ca);
+	loaded->row->queued_ca = NULL;
 	j = steal_ptr(loaded);
 	TAILQ_INSERT_TAIL(&r->jobs, j, entry);
 	job_step(j);
@@ -236,13 +246,15 @@ void
 renewals_jobs(const struct renewals *r, size_t *ret_active, size_t *ret_queued)
 {
 	int64_t due = 0;
+	int64_t waiting = 0;
 
 	*ret_active = count_jobs(r);
-	*ret_queued = 0;
+	(void)queue_count_all(r->means.store, &waiting);
+	*ret_queued = (size_t)waiting;
 	/* those at work are due until they are done */
 	if (certificate_count_due(r->means.store, clock_now(), &due) == 0 &&
 	    due > (int64_t)*ret_active)
-		*ret_queued = (size_t)due - *ret_active;
+		*ret_queued += (size_t)due - *ret_active;
 }
 
 enum renewal_activity
@@ -264,6 +276,22 @@ renewals_ca(const struct renewals *r, const char *name)
 		if (strcasecmp(ca_name(r->cas[i]), name) == 0)
 			return r->cas[i];
 	return NULL;
+}
+
+static int
+set_limits(struct renewals *r, const struct ca_config *config)
+{
+	struct ca_limits *l =
+	    limits_of(r->means.limits, config->name, config->directory);
+
+	if (l == NULL)
+		return -ENOMEM;
+	limits_set(l,
+	    &(struct limit_rates){ .requests = config->max_requests,
+		.burst = config->order_burst,
+		.interval_ms = config->order_interval.seconds * 1000,
+		.max_orders = config->max_orders });
+	return 0;
 }
 
 /* The CA as it is, with its account and connections, unless it is another one now. */
@@ -292,7 +320,9 @@ renewals_configure(
 	struct job *j;
 
 	for (size_t i = 0; i < config->ca_count && e == 0; i++) {
-		e = keep_or_make(r, &config->cas[i], &cas[count]);
+		e = set_limits(r, &config->cas[i]);
+		if (e == 0)
+			e = keep_or_make(r, &config->cas[i], &cas[count]);
 		if (e == 0)
 			count++;
 	}
@@ -308,6 +338,9 @@ renewals_configure(
 	r->generation++;
 	r->config = config;
 	r->bundles = bundles;
+	e = queue_configure(r->queue);
+	if (e < 0)
+		return e;
 	revoker_poke(r->revoker);
 	deactivator_poke(r->deactivator);
 	ari_poke(r->ari);
@@ -423,6 +456,51 @@ renewals_repairing(const struct renewals *r, size_t *ret_done, size_t *ret_all)
 
 /* ---- status ---- */
 
+/* What is waited for first, where somebody waits. */
+static const char *
+wait_reason(const struct renewals *r, const struct ca *ca, const struct ca_status *s)
+{
+	int64_t now = clock_monotonic_ms();
+
+	if (s->waiting == 0)
+		return NULL;
+	if (limits_forbidden(ca_limits(ca)) != 0)
+		return "retry-after";
+	if (!gate_has_slot(r, ca))
+		return "slots";
+	return limits_order_at(ca_limits(ca), QUEUE_NEW, now) > now ? "orders" : NULL;
+}
+
+static void
+add_limits(const struct renewals *r, const struct ca *ca, struct ca_status *s)
+{
+	struct ca_limits *l = ca_limits(ca);
+	const struct limit_rates *rates = limits_rates(l);
+	int64_t until = limits_forbidden(l);
+
+	if (until > s->not_before)
+		s->not_before = until;
+	s->max_requests = rates->requests;
+	s->order_burst = rates->burst;
+	s->order_interval = rates->interval_ms / 1000;
+	s->max_orders =
+	    rates->max_orders > 0 ? rates->max_orders : r->config->renewd.max_orders;
+	s->orders_left = limits_orders_left(l, QUEUE_NEW);
+	s->ari_left = limits_orders_left(l, QUEUE_ARI);
+	s->orders_active = limits_in_flight(l);
+	(void)queue_count(r->means.store, ca_name(ca), &s->waiting);
+	s->waiting_for = wait_reason(r, ca, s);
+}
+
+int64_t
+renewals_queued_until(const struct renewals *r, const struct certificate *c)
+{
+	const struct ca *ca =
+	    c->queued_ca != NULL ? renewals_ca(r, c->queued_ca) : NULL;
+
+	return ca != NULL ? limits_forbidden(ca_limits(ca)) : 0;
+}
+
 void
 renewals_walk_cas(const struct renewals *r,
     void (*cb)(const struct ca_status *ca, void *arg), void *arg)
@@ -430,6 +508,7 @@ renewals_walk_cas(const struct renewals *r,
 	for (size_t i = 0; i < r->ca_count; i++) {
 		struct ca_status status = ca_status(r->cas[i]);
 
+		add_limits(r, r->cas[i], &status);
 		if (ca_in_use(r->cas[i]))
 			cb(&status, arg);
 	}

@@ -19,6 +19,7 @@ struct config;
 struct deploy;
 struct event_base;
 struct https;
+struct limits;
 struct metrics;
 struct renewals;
 struct responder;
@@ -36,6 +37,7 @@ struct renewal_means {
 	struct worker *worker;
 	struct schedule *schedule;
 	struct metrics *metrics;
+	struct limits *limits; /* made by renewals_new() */
 };
 
 int renewals_new(const struct renewal_means *means, struct renewals **ret);
@@ -75,6 +77,9 @@ enum renewal_activity {
 };
 enum renewal_activity renewals_activity(const struct renewals *r, int64_t certificate);
 void renewals_jobs(const struct renewals *r, size_t *ret_active, size_t *ret_queued);
+
+/* Of one that waits for a CA that has said when: that; else 0. */
+int64_t renewals_queued_until(const struct renewals *r, const struct certificate *c);
 
 /* What a request for a renewal came to. */
 enum renewal_answer {
@@ -118,6 +123,17 @@ struct ca_status {
 	const char *terms;      /* URL, or NULL */
 	int64_t not_before;     /* no new order before, or 0 */
 	const char *last_error; /* for people, or NULL */
+	bool unreachable;       /* it didn't answer last, or was out of order */
+	/* what it allows; 0 of max_requests and order_interval: no limit */
+	unsigned max_requests; /* a second */
+	unsigned order_burst;
+	int64_t order_interval; /* seconds */
+	unsigned max_orders;    /* in flight */
+	unsigned orders_left;   /* could be begun at once */
+	unsigned ari_left;      /* the same of renewals that it has asked for */
+	unsigned orders_active;
+	int64_t waiting;         /* certificates */
+	const char *waiting_for; /* "retry-after" "slots" "orders", or NULL */
 };
 void renewals_walk_cas(const struct renewals *r,
     void (*cb)(const struct ca_status *ca, void *arg), void *arg);

@@ -79,6 +79,7 @@ renewals_ask(
 	_cleanup_(job_freep) struct job *j = NULL;
 	struct job *running = renewals_job(r, c->id);
 	int64_t now = clock_now();
+	int64_t until;
 	bool due;
 	int e;
 
@@ -99,11 +100,16 @@ renewals_ask(
 			return look_now(r, j->row);
 		return 0;
 	}
-	if (due_told_to_wait(j->row, now)) {
+	until = gate_until(j);
+	if (due_told_to_wait(j->row, now) || until > now) {
+		if (c->next_attempt < until)
+			c->next_attempt = until; /* for who asks */
 		*ret = RENEWAL_NOT_ALLOWED;
 		return 0;
 	}
 	let_cas_go_on(r, j);
+	if (j->row->parked)
+		j->row->failing_since = now;
 	if (force && j->issued_count > 0)
 		j->row->forced = last_id(j);
 	j->row->parked = false;

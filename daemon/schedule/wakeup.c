@@ -22,10 +22,13 @@ static const int64_t retry_delays[] = { 1 * MINUTE, 10 * MINUTE, 100 * MINUTE, 6
 	24 * HOUR };
 /* With this share of the life left it is renewed whatever the CA suggests. */
 #define LAST_LINE 20
-#define GUARD_MAX (5 * MINUTE)
-#define ASK_MIN   MINUTE
-#define ASK_MAX   DAY
-#define ASK_USUAL (6 * HOUR)
+/* The span over which renewals are spread, as a share of the life. */
+#define EARLIER_SHARE 8
+#define LATER_SHARE   20
+#define GUARD_MAX     (5 * MINUTE)
+#define ASK_MIN       MINUTE
+#define ASK_MAX       DAY
+#define ASK_USUAL     (6 * HOUR)
 
 static const int64_t redeploy_delays[] = { 10, 1 * MINUTE, 10 * MINUTE, 1 * HOUR };
 static const int64_t ask_delays[] = { 1, 2, 5 };
@@ -48,6 +51,23 @@ spread(int64_t delay, uint64_t jitter)
 	return delay - delay / 5 + (int64_t)(jitter % (uint64_t)(width + 1));
 }
 
+/* Half of a short life is the earliest, so the span for chance is after it. */
+static bool
+goes_later(int64_t life, const struct duration *renew_before)
+{
+	return life < SHORT_LIFE && renew_before->seconds == 0 &&
+	    renew_before->share == 0;
+}
+
+uint64_t
+wakeup_spread(int64_t life, const struct duration *renew_before)
+{
+	if (life <= 0)
+		return 0;
+	return (uint64_t)life /
+	    (goes_later(life, renew_before) ? LATER_SHARE : EARLIER_SHARE);
+}
+
 int64_t
 wakeup_renewal(int64_t not_before, int64_t not_after,
     const struct duration *renew_before, uint64_t jitter)
@@ -62,8 +82,10 @@ wakeup_renewal(int64_t not_before, int64_t not_after,
 		left = life < SHORT_LIFE ? life / 2 : life / 3;
 	if (left > life / 2)
 		left = life / 2;
-	/* spread towards earlier, but never past half of the life */
-	left += (int64_t)(jitter % (uint64_t)(life / 50 + 1));
+	if (goes_later(life, renew_before))
+		left -= life / LATER_SHARE;
+	left += (int64_t)(jitter % (wakeup_spread(life, renew_before) + 1));
+	/* never past half of the life */
 	if (left > life / 2)
 		left = life / 2;
 	return not_after - left;

@@ -15,10 +15,13 @@ struct duration;
 
 /* When to renew a certificate with this life: at 1/3 of it left, 1/2 where it is under
  * 10 days, or as renew_before says (both 0: auto), but never with more than half of the
- * life left. jitter is a random number: the point is spread over the 1/50 of the life
- * before it, so that what was issued together isn't renewed together. */
+ * life left. jitter is a random number: the point is spread over the 1/8 of the life
+ * before that, or the 1/20 after half of a short one, so that what was issued together
+ * isn't renewed together. */
 int64_t wakeup_renewal(int64_t not_before, int64_t not_after,
     const struct duration *renew_before, uint64_t jitter);
+/* The jitter that makes it the earliest; 0 is the latest. */
+uint64_t wakeup_spread(int64_t life, const struct duration *renew_before);
 
 /* ---- renewal information (ARI, RFC 9773) ---- */
 

@@ -291,6 +291,75 @@ START_TEST(retry_after)
 }
 END_TEST
 
+/* The words of Let's Encrypt, at 1970-01-01 00:16:40. */
+START_TEST(limits_in_words)
+{
+	static const struct {
+		const char *detail;
+		const char *retry_after;
+		int64_t at;
+		enum acme_scope scope;
+		const char *name;
+		enum acme_class class;
+	} cases[] = {
+		{ "too many new orders (300) from this account in the last 3h0m0s, retry "
+		  "after 1970-01-01 00:18:15 UTC: see "
+		  "https://letsencrypt.org/docs/rate-limits/#new-orders-per-account",
+		    NULL, 1095, ACME_SCOPE_UNKNOWN, NULL, ACME_LATER },
+		{ "too many new registrations (10) from this IP address in the last "
+		  "3h0m0s, retry after 1970-01-01 00:18:15 UTC: see https://x",
+		    "10", 1095, ACME_SCOPE_UNKNOWN, NULL, ACME_LATER },
+		{ "too many certificates (50) already issued for \\\"example.com\\\" "
+		  "in the last 168h0m0s, retry after 1970-01-01T00:18:15Z: see https://x",
+		    "200", 1200, ACME_SCOPE_DOMAIN, "example.com", ACME_LATER },
+		{ "too many certificates (5) already issued for this exact set of "
+		  "identifiers in the last 168h0m0s, retry after 1970-01-02 00:00:00 "
+		  "UTC: see https://x",
+		    NULL, 86400, ACME_SCOPE_NAMES, NULL, ACME_LATER },
+		{ "too many failed authorizations (5) for \\\"a.example.com\\\" in the "
+		  "last 1h0m0s, retry after 1970-01-01 00:18:15.5 UTC: see https://x",
+		    NULL, 1096, ACME_SCOPE_IDENTIFIER, "a.example.com", ACME_LATER },
+		{ "Your account is temporarily prevented from requesting certificates "
+		  "for a.example and possibly others. Please visit: https://x/unpause",
+		    NULL, 0, ACME_SCOPE_UNKNOWN, NULL, ACME_GIVE_UP },
+		{ "Service busy; retry later.", "60", 1060, ACME_SCOPE_UNKNOWN, NULL,
+		    ACME_LATER },
+		{ "retry after 1969-12-31 00:18:15 UTC", NULL, 0, ACME_SCOPE_UNKNOWN,
+		    NULL, ACME_LATER },
+		{ "retry after 9999-12-31 00:18:15 UTC", NULL,
+		    1000 + INT64_C(366) * 86400, ACME_SCOPE_UNKNOWN, NULL, ACME_LATER },
+		{ "retry after 1970-13-41 99:18:15 UTC", NULL, 0, ACME_SCOPE_UNKNOWN,
+		    NULL, ACME_LATER },
+		{ "too many for \\\"../../etc\\\", retry after soon", NULL, 0,
+		    ACME_SCOPE_UNKNOWN, NULL, ACME_LATER },
+	};
+
+	for (size_t i = 0; i < ELEMENTS(cases); i++) {
+		char body[600];
+		struct acme_reply reply = { .status = 429,
+			.retry_after = cases[i].retry_after,
+			.received_at = 1000,
+			.body = body };
+		struct acme_result *r;
+
+		reply.body_len = (size_t)snprintf(body, sizeof(body),
+		    "{\"type\":\"urn:ietf:params:acme:error:rateLimited\","
+		    "\"detail\":\"%s\"}",
+		    cases[i].detail);
+		r = wire_problem_read(&reply, "order");
+		ck_assert_ptr_nonnull(r);
+		ck_assert_int_eq(r->not_before, cases[i].at);
+		ck_assert_int_eq(r->scope, cases[i].scope);
+		ck_assert_int_eq(r->class, cases[i].class);
+		if (cases[i].name != NULL)
+			ck_assert_str_eq(r->scope_name, cases[i].name);
+		else
+			ck_assert_ptr_null(r->scope_name);
+		acme_result_free(r);
+	}
+}
+END_TEST
+
 START_TEST(what_is_written)
 {
 	struct acme_identifier identifiers[2];
@@ -326,4 +395,4 @@ END_TEST
 SUITE("wire", urls, order_example, bad_orders, truncated_objects,
     odd_challenges_are_passed_over, issuers_in_place_of_a_token,
     unknown_identifier_types_are_told, problems, what_is_no_problem_document,
-    long_details_are_cut, retry_after, what_is_written)
+    long_details_are_cut, retry_after, limits_in_words, what_is_written)

@@ -1,0 +1,117 @@
+/*
+ * queue.c - certificates that wait for the limits of a CA, in the order in which they
+ * are to be had.
+ *
+ * They are columns of their rows, set by certificate_save(); schedule and renew/ ask
+ * here who is next. Only one CA's part of an index is ever read.
+ */
+#include <errno.h>
+
+#include "inventory/inventory.h"
+#include "inventory/statement.h"
+
+int
+queue_read(struct store *s, const char *ca, enum queue_kind kind, int64_t now,
+    int64_t *ret_ids, size_t max)
+{
+	struct statement *q = store_read(s,
+	    "SELECT id FROM certificates WHERE queued_ca = ? AND queued_kind = ?"
+	    " ORDER BY CASE queued_life WHEN 0 THEN 0.2"
+	    " ELSE (queued_end - ?) * 1.0 / queued_life END, queued_at, id LIMIT ?");
+	int count = 0;
+	int r;
+
+	bind_text(q, ca);
+	bind_integer(q, kind);
+	bind_integer(q, now);
+	bind_integer(q, (int64_t)max);
+	while ((r = statement_step(q)) == 1)
+		ret_ids[count++] = column_integer(q);
+	return r < 0 ? r : count;
+}
+
+static int
+take_count(struct statement *q, int64_t *ret)
+{
+	int r = statement_step(q);
+
+	if (r < 0)
+		return r;
+	*ret = column_integer(q);
+	statement_reset(q);
+	return 0;
+}
+
+int
+queue_count(struct store *s, const char *ca, int64_t *ret)
+{
+	struct statement *q =
+	    store_read(s, "SELECT count(*) FROM certificates WHERE queued_ca = ?");
+
+	bind_text(q, ca);
+	return take_count(q, ret);
+}
+
+int
+queue_count_all(struct store *s, int64_t *ret)
+{
+	return take_count(
+	    store_read(
+		s, "SELECT count(*) FROM certificates WHERE queued_ca IS NOT NULL"),
+	    ret);
+}
+
+int
+queue_leave(struct store *s, int64_t certificate)
+{
+	struct statement *q =
+	    store_write(s, "UPDATE certificates SET queued_ca = NULL WHERE id = ?");
+
+	bind_integer(q, certificate);
+	return statement_run(q);
+}
+
+int
+queue_dissolve(struct store *s, const char *ca, int64_t now)
+{
+	struct statement *q = store_write(s,
+	    "UPDATE certificates SET queued_ca = NULL, next_at = ? WHERE queued_ca = ?");
+
+	bind_integer(q, now);
+	bind_text(q, ca);
+	return statement_run(q);
+}
+
+int
+queue_walk_cas(struct store *s, int (*cb)(const char *ca, void *arg), void *arg)
+{
+	/* from one CA's part of the index to the next */
+	struct statement *q = store_read(s,
+	    "WITH RECURSIVE cas (ca) AS ("
+	    "SELECT min(queued_ca) FROM certificates WHERE queued_ca IS NOT NULL"
+	    " UNION ALL SELECT (SELECT min(queued_ca) FROM certificates"
+	    " WHERE queued_ca > ca) FROM cas WHERE ca IS NOT NULL)"
+	    " SELECT ca FROM cas WHERE ca IS NOT NULL");
+	int r;
+
+	while ((r = statement_step(q)) == 1) {
+		r = cb(column_text(q), arg);
+		if (r < 0) {
+			statement_reset(q);
+			return r;
+		}
+	}
+	return r;
+}
+
+int
+certificate_count_planned(struct store *s, int64_t from, int64_t to, int64_t *ret)
+{
+	struct statement *q = store_read(s,
+	    "SELECT count(*) FROM certificates"
+	    " WHERE renew_at > 0 AND renew_at >= ? AND renew_at < ?");
+
+	bind_integer(q, from);
+	bind_integer(q, to);
+	return take_count(q, ret);
+}

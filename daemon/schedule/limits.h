@@ -1,0 +1,71 @@
+/*
+ * limits.h - what each CA allows, and has allowed: requests a second, new orders,
+ * orders in flight, and what it has forbidden until when.
+ *
+ * renew/ asks before it begins an order and before it sends a request, and notes what a
+ * CA's refusal is about. All of it survives restarts, and clocks that are set: in this
+ * process it runs on a clock that nobody sets. Never refuses what was begun.
+ */
+#ifndef LIMITS_H
+#define LIMITS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "acme.h"
+#include "inventory/inventory.h"
+
+struct ca_limits; /* of one CA: of a section's name and a directory */
+struct limits;
+struct store;
+
+struct limit_rates {
+	unsigned requests;   /* in any second; 0: as many as there are */
+	unsigned burst;      /* new orders at once, */
+	int64_t interval_ms; /* then one in this time; 0: no limit */
+	unsigned max_orders; /* in flight; 0: no limit of its own */
+};
+
+int limits_new(struct store *store, struct limits **ret);
+struct limits *limits_free(struct limits *all);
+/* Lives as long as all. NULL only without memory. */
+struct ca_limits *limits_of(struct limits *all, const char *ca, const char *directory);
+void limits_set(struct ca_limits *l, const struct limit_rates *rates);
+const struct limit_rates *limits_rates(const struct ca_limits *l);
+
+/* ---- new orders. Times are those of clock_monotonic_ms() ---- */
+
+/* The earliest time at which one may be begun: now, or later. */
+int64_t limits_order_at(struct ca_limits *l, enum queue_kind kind, int64_t now_ms);
+/* One is begun: noted, whether it was time or not. */
+void limits_take_order(struct ca_limits *l, enum queue_kind kind);
+/* How many could be begun at once. */
+unsigned limits_orders_left(struct ca_limits *l, enum queue_kind kind);
+/* Orders in flight, counted. */
+void limits_enter(struct ca_limits *l);
+void limits_leave(struct ca_limits *l);
+unsigned limits_in_flight(const struct ca_limits *l);
+
+/* ---- requests ---- */
+
+/* The earliest time at which one may be sent. */
+int64_t limits_send_at(struct ca_limits *l, int64_t now_ms);
+void limits_take_request(struct ca_limits *l, int64_t now_ms);
+
+/* ---- what it has forbidden. Times are seconds since 1970 ---- */
+
+/* A CA has refused something with this. The identifiers and their text are those of the
+ * order, or NULL. What has no scope stops all new orders; what was no order's matter
+ * and names no time, nothing. */
+void limits_heed(
+    struct ca_limits *l, const struct acme_result *failure, const char *names);
+/* Nothing is sent before that time at all. */
+void limits_silence(struct ca_limits *l, int64_t until);
+/* No new order before; 0: one may be made. */
+int64_t limits_forbidden(struct ca_limits *l);
+/* Not for these identifiers; 0: it may be made. names is their text. */
+int64_t limits_names_forbidden(struct ca_limits *l,
+    const struct acme_identifier *identifiers, size_t count, const char *names);
+
+#endif
