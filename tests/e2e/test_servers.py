@@ -96,6 +96,14 @@ def count(ca: Pebble | Caddy, path: str, method: str = "POST") -> int:
     return ca.front.count(path, method)
 
 
+def orders_made(kind: Kind, ca: Pebble | Caddy) -> int:
+    """Those that were refused aside: Pebble with ARI doesn't find again what it has issued
+    where the serial begins with a zero byte, and the order is made anew."""
+    log = ca if isinstance(ca, Caddy) else ca.front
+    assert log
+    return sum(r.status == 201 for r in log.requests(kind.new_order, "POST"))
+
+
 def all_paths(ca: Pebble | Caddy) -> list[str]:
     if isinstance(ca, Caddy):
         return [r.path for r in ca.requests()]
@@ -149,7 +157,7 @@ def test_issue_and_renew(kind: Kind, renewd: Renewd, ca: Pebble | Caddy) -> None
     assert renewd.certificate(NAME)["failures"] == 0
     assert "renewal failed" not in renewd.output()
     assert count(ca, kind.new_account) == 1
-    assert count(ca, kind.new_order) == 4
+    assert orders_made(kind, ca) == 4
 
 
 @pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here")
