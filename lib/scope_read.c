@@ -8,11 +8,10 @@
  */
 #include "scope_read.h"
 
-#include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "result.h"
+#include "rfc3339.h"
 
 #define LONGEST (INT64_C(366) * 24 * 3600)
 
@@ -24,33 +23,30 @@ is_limit(const struct acme_result *result)
 
 /* ---- until when ---- */
 
+#define DATE_AND_TIME (sizeof("2006-01-02T15:04:05") - 1)
+
 /* "2006-01-02 15:04:05 UTC", also with T between and Z behind. */
 static bool
 read_time(const char *text, int64_t *ret)
 {
 	static const char *const ends[] = { " UTC", "UTC", "Z", "z", " +0000 UTC" };
-	struct tm tm = { 0 };
-	char between = 0;
-	int len = 0;
+	char plain[DATE_AND_TIME + 2];
+	bool fraction;
 
-	if (sscanf(text, "%4d-%2d-%2d%c%2d:%2d:%2d%n", &tm.tm_year, &tm.tm_mon,
-		&tm.tm_mday, &between, &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &len) < 7 ||
-	    (between != ' ' && between != 'T' && between != 't'))
+	if (strnlen(text, DATE_AND_TIME) < DATE_AND_TIME ||
+	    strchr(" Tt", text[10]) == NULL)
 		return false;
-	if (tm.tm_year < 1970 || tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 ||
-	    tm.tm_mday > 31 || tm.tm_hour < 0 || tm.tm_hour > 23 || tm.tm_min < 0 ||
-	    tm.tm_min > 59 || tm.tm_sec < 0 || tm.tm_sec > 60)
-		return false;
-	text += len;
-	if (*text == '.') { /* parts of a second: the next whole one */
-		tm.tm_sec++;
+	memcpy(plain, text, DATE_AND_TIME);
+	plain[10] = 'T';
+	memcpy(plain + DATE_AND_TIME, "Z", 2);
+	text += DATE_AND_TIME;
+	fraction = *text == '.';
+	if (fraction)
 		text += 1 + strspn(text + 1, "0123456789");
-	}
 	for (size_t i = 0; i < ELEMENTS(ends); i++)
-		if (strncmp(text, ends[i], strlen(ends[i])) == 0) {
-			tm.tm_year -= 1900;
-			tm.tm_mon--;
-			*ret = timegm(&tm);
+		if (strncmp(text, ends[i], strlen(ends[i])) == 0 &&
+		    rfc3339_parse(plain, ret) == 0) {
+			*ret += fraction; /* the next whole second */
 			return true;
 		}
 	return false;
