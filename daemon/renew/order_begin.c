@@ -75,14 +75,14 @@ is_compromised(struct order *o)
 	return r == 0 ? compromised_has(o->means->store, o->spki) : r;
 }
 
-/* One that was brought along. */
+/* A key that was to be used again, or was brought along. */
 static void
 refuse_key(struct order *o)
 {
 	struct acme_result *failure = acme_result_new(ACME_GIVE_UP, "key",
 	    "its key is compromised and never used again, and it is configured to keep it"
 	    " (%s): let it have another",
-	    o->csr != NULL ? "csr_file" : "key_file");
+	    own_key_wanted(o->wish.spec) ? "key_file or csr_file" : "reuse_key");
 
 	order_fail(o, failure);
 	acme_result_free(failure);
@@ -137,13 +137,7 @@ reuse_key(struct order *o)
 	why = key_check(o->means->store, key);
 	if (why == NULL) {
 		o->key = steal_ptr(key);
-		r = is_compromised(o);
-		if (r == 0)
-			return 0;
-		o->key = acme_key_free(o->key);
-		if (r < 0)
-			return r;
-		why = "it is compromised";
+		return 0;
 	}
 	log_line(LOG_WARNING, &(struct log_fields){ .certificate = o->wish.name },
 	    "its key is not used again, a new one is made: %s", why);

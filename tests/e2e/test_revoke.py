@@ -171,23 +171,8 @@ def test_a_key_that_two_share(version: str, renewd: Renewd, pebble: Pebble) -> N
     assert "key-compromised" in [e["kind"] for e in history(renewd, names[1])]
 
 
-def test_key_compromise_where_keys_are_kept(version: str, renewd: Renewd,
-                                            pebble: Pebble) -> None:
-    """reuse_key keeps what can be kept: the next ones keep the new key."""
-    (serial,) = issue(renewd, NAME, reuse_key=True)
-    assert revoke(renewd, reason="keyCompromise").status == 200
-    assert reason_of(pebble, serial) == 1
-    wait_until(lambda: serials(renewd.wait_state(NAME)) != [serial], "it has another")
-    assert renewd.wait_state(NAME)["health"] == "ok"
-    renewd.wait_log("its key is not used again, a new one is made: it is compromised")
-    key = renewd.bundle(NAME, "privkey.pem").read_bytes()
-    renewd.ctl("renew", "--force", "--wait", NAME)
-    assert renewd.bundle(NAME, "privkey.pem").read_bytes() == key
-    assert query(renewd, "SELECT count(DISTINCT spki), count(*) FROM issued") == [(2, 3)]
-
-
-def test_key_compromise_where_the_key_has_to_stay(version: str, place: Place, renewd: Renewd,
-                                                  pebble: Pebble) -> None:
+def test_key_compromise_of_an_own_key(version: str, place: Place, renewd: Renewd,
+                                      pebble: Pebble) -> None:
     path = place.path / "own.pem"
     write_key(path)
     (serial,) = issue(renewd, NAME, key_file=str(path))
@@ -195,15 +180,28 @@ def test_key_compromise_where_the_key_has_to_stay(version: str, place: Place, re
     assert reason_of(pebble, serial) == 1
     shown = renewd.wait_certificate(NAME, activity="parked", state="revoked")
     assert "key_file" in shown["last_error"]["detail"]
+    write_key(path)
+    renewd.reload()
+    wait_until(lambda: serials(renewd.wait_state(NAME)) != [serial], "it has another")
+
+
+def test_key_compromise_where_the_key_has_to_stay(version: str, renewd: Renewd,
+                                                  pebble: Pebble) -> None:
+    (serial,) = issue(renewd, NAME, reuse_key=True)
+    assert revoke(renewd, reason="keyCompromise").status == 200
+    assert reason_of(pebble, serial) == 1
+    shown = renewd.wait_certificate(NAME, activity="parked", state="revoked")
+    assert "reuse_key" in shown["last_error"]["detail"]
     assert shown["renew_reason"] == "key-compromise"
     assert shown["health"] == "critical"
     # asked for once more, it is still the same key
     renewd.api("POST", f"/v1/certificates/{NAME}/renew", {"force": True})
     wait_until(lambda: renewd.certificate(NAME)["failures"] == 2, "it is refused again")
     assert len(query(renewd, "SELECT id FROM issued")) == 1
-    write_key(path)
+    renewd.set(f"certificate {NAME}", reuse_key=False)
     renewd.reload()
-    wait_until(lambda: serials(renewd.wait_state(NAME)) != [serial], "it has another")
+    shown = renewd.wait_state(NAME)
+    assert serials(shown) != [serial]
     assert query(renewd, "SELECT count(DISTINCT spki) FROM issued") == [(2,)]
 
 
