@@ -98,6 +98,9 @@ cut_blanks(char *text, size_t len)
 }
 
 /* NULL without memory. */
+static struct acme_result *compose(const char *format, va_list ap)
+    __attribute__((format(printf, 1, 0)));
+
 static struct acme_result *
 compose(const char *format, va_list ap)
 {

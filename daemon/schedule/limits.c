@@ -53,8 +53,6 @@ static const char *const bucket_names[QUEUE_KINDS] = {
 #define NO_ORDERS "no orders"
 #define NOTHING   "nothing"
 
-DEFINE_CLEANUP(struct limits, limits_free)
-
 static int64_t
 later(int64_t a, int64_t b)
 {
