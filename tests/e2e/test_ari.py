@@ -420,8 +420,8 @@ def test_replaces_that_is_refused(renewd: Renewd, proxy: Proxy, what: str) -> No
     assert serial(renewd) != first
     shown = renewd.wait_state(NAME)
     assert shown["failures"] == 0 and shown["last_error"] is None
-    # "unauthorized" may be about the account: that is looked at before it is believed
-    asked = [True, True] if what == "unauthorized" else [True]
+    # these may be about the account: that is looked at before they are believed
+    asked = [True, True] if what in ("unauthorized", "500") else [True]
     assert ["replaces" in payload for payload in order_payloads(proxy)] == [
         False, *asked, False]
     assert "doesn't take the order as a replacement" in renewd.output()
