@@ -83,7 +83,7 @@ def measure_start(renewd: Supervised, what: str) -> None:
     caller = Caller(renewd)
     caller.start()
     while not files_looked_at(renewd):
-        time.sleep(0.01)
+        time.sleep(0.01)  # between two looks
     report("  all files looked at after", time.monotonic() - renewd.launched_at,
            f"CPU {cpu_seconds(renewd.pid):.2f} s; {caller.end()}")
     said = [line for line in renewd.output_of_run().splitlines() if "were looked at" in line]
@@ -159,7 +159,7 @@ def main() -> None:
                                              "reload"))
         time.sleep(1.5)  # a status is sent at most once a second
         while not files_looked_at(renewd):
-            time.sleep(0.05)
+            time.sleep(0.05)  # between two looks
         print(f"  meanwhile {caller.end()}")
         if os.environ.get("KEEP_OUTPUT"):
             shutil.copy(renewd.output_path, os.environ["KEEP_OUTPUT"])
