@@ -1,0 +1,121 @@
+"""Many certificates renewed at once while clients keep coming: three HAProxy processes of
+one target take them without a reload, nginx with few, and nobody is turned away."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+
+from programs.haproxy import HAProxy
+from programs.nginx import Nginx
+from programs.pebble import Pebble
+from programs.place import Place
+from programs.ports import free_port
+from programs.program import wait_until
+from programs.renewd import Renewd
+from programs.visitors import Door, Load
+
+NAMES = [f"shop{number}.example.test" for number in range(100)]
+RATE = 220  # connections a second in all
+
+HAPROXY = """
+frontend secure
+    mode http
+    bind 127.0.0.1:{port} ssl crt {folder}/
+    http-request return status 200
+"""
+
+NGINX = """
+server {{
+    listen 127.0.0.1:{port} ssl;
+    server_name {name};
+    ssl_certificate     {bundle}/fullchain.pem;
+    ssl_certificate_key {bundle}/privkey.pem;
+    return 200;
+}}
+"""
+
+
+def start_haproxies(place: Place, renewd: Renewd) -> dict[int, HAProxy]:
+    """By their ports; each with all certificates, from the flat directory."""
+    flat = renewd.bundle_dir.parent / "haproxy"
+    found = {}
+    for port in (free_port(), free_port(), free_port()):
+        found[port] = HAProxy(place, HAPROXY.format(port=port, folder=flat))
+        found[port].start()
+    return found
+
+
+def start_nginx(place: Place, renewd: Renewd, port: int) -> Nginx:
+    nginx = Nginx(place, "".join(
+        NGINX.format(port=port, name=name, bundle=renewd.bundle_dir / name)
+        for name in NAMES), [port])
+    nginx.start()
+    return nginx
+
+
+def all_deployed(renewd: Renewd, since: str) -> bool:
+    """Each certificate at both targets, and seen on the wire where that is looked at."""
+    listed = renewd.get("/v1/certificates")["certificates"]
+    rows = [row for it in listed for row in it["deployments"]]
+    return len(rows) == 2 * len(NAMES) and \
+        all(row["state"] in ("deployed", "served") and row["at"] >= since for row in rows)
+
+
+def now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def reloads(nginx: Nginx) -> int:
+    return len(re.findall(r"signal 1 \(SIGHUP\) received", nginx.output()))
+
+
+@pytest.mark.timeout(600)
+def test_hundred_under_load(place: Place, pebble: Pebble, renewd: Renewd) -> None:
+    for name in NAMES:
+        renewd.add_certificate(name)
+    renewd.set("renewd", log_level="info")
+    renewd.start()
+    for name in NAMES:
+        renewd.wait_state(name, timeout=60)
+    haproxies = start_haproxies(place, renewd)
+    port = free_port()
+    nginx = start_nginx(place, renewd, port)
+    renewd.set("deploy edge", type="haproxy",
+               socket=[it.admin_socket for it in haproxies.values()])
+    renewd.set("deploy web", type="nginx", pidfile=nginx.pid_file)
+    renewd.set("defaults", deploy=["edge", "web"])
+    since = now()
+    renewd.reload()
+    wait_until(lambda: all_deployed(renewd, since), "all are deployed", 90)
+    before = {port: it.processes() for port, it in haproxies.items()}
+    reloaded = reloads(nginx)
+    old = {name: renewd.leaf(name).fingerprint for name in NAMES}
+    doors = [Door(server, at, name, "ecdsa", "")
+             for name in NAMES
+             for server, at in [*(("HAProxy", it) for it in haproxies), ("nginx", port)]]
+    begun, since = time.monotonic(), now()
+    with Load(doors, pebble.root_file(), RATE) as load:
+        renewd.ctl("renew", "--force", "--wait", *NAMES, timeout=120)
+        wait_until(lambda: all_deployed(renewd, since), "all are deployed anew", 90)
+        # Each door once more, now that all is done.
+        visited = load.served.total()
+        wait_until(lambda: load.served.total() >= visited + 2 * len(doors), "all are visited",
+                   60)
+    seconds = time.monotonic() - begun
+    fresh = {name: renewd.leaf(name).fingerprint for name in NAMES}
+    print(f"{load.served.total()} connections in {seconds:.1f} s, "
+          f"{load.served.total() / seconds:.0f}/s, {len(load.failures)} failed, "
+          f"the slowest {load.slowest * 1000:.0f} ms; nginx reloaded "
+          f"{reloads(nginx) - reloaded} times")
+    assert not load.failures, load.failures[:10]
+    assert not set(old.values()) & set(fresh.values())
+    for door in doors:
+        seen = {leaf for at, leaf in load.served if at == door}
+        assert fresh[door.name] in seen and seen <= {old[door.name], fresh[door.name]}, door
+        assert door.visit(load.contexts[door]).fingerprint == fresh[door.name]
+    assert {port: it.processes() for port, it in haproxies.items()} == before
+    # 5 s of quiet or 30 s at most: never one for each.
+    assert 1 <= reloads(nginx) - reloaded <= seconds / 5 + 1
