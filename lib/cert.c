@@ -20,7 +20,7 @@
 
 #include "altname.h"
 #include "buffer.h"
-#include "key.h"
+#include "certder.h"
 
 #define CHAIN_MAX 16
 #define TEXT_MAX  (1024 * 1024)
@@ -32,7 +32,7 @@
 DEFINE_CLEANUP(BIO, BIO_free)
 
 struct acme_chain {
-	X509 *certs[CHAIN_MAX];
+	struct certder *certs[CHAIN_MAX];
 	size_t count;
 	struct acme_leaf leaf;
 	char *serial; /* what leaf lends */
@@ -74,15 +74,14 @@ squeeze(const char *body, size_t len, size_t *ret_len)
 	return steal_ptr(text);
 }
 
-static X509 *
+static struct certder *
 decode(const char *body, size_t len)
 {
 	_cleanup_free_ unsigned char *text = NULL;
 	_cleanup_free_ unsigned char *der = NULL;
-	const unsigned char *end;
+	struct certder *c = NULL;
 	size_t text_len;
 	int der_len;
-	X509 *x;
 
 	text = squeeze(body, len, &text_len);
 	if (text == NULL)
@@ -94,12 +93,7 @@ decode(const char *body, size_t len)
 	if (der_len < 0)
 		return NULL;
 	der_len -= (text[text_len - 1] == '=') + (text[text_len - 2] == '=');
-	end = der;
-	x = d2i_X509(NULL, &end, der_len);
-	if (x != NULL && end == der + der_len)
-		return x;
-	X509_free(x);
-	return NULL;
+	return certder_read(der, (size_t)der_len, &c) == 0 ? c : NULL;
 }
 
 static bool
@@ -175,10 +169,10 @@ hex(const unsigned char *data, size_t len)
 
 /* The bytes of the number as DER has them, but for a zero that only says "positive". */
 static char *
-read_serial(X509 *x)
+read_serial(const struct certder *c)
 {
 	unsigned char *der = NULL;
-	int len = i2d_ASN1_INTEGER(X509_get0_serialNumber(x), &der);
+	int len = i2d_ASN1_INTEGER(c->serial, &der);
 	const unsigned char *at = der;
 	char *text = NULL;
 	int class;
@@ -197,18 +191,18 @@ read_serial(X509 *x)
 }
 
 static char *
-read_fingerprint(X509 *x)
+read_fingerprint(const struct certder *c)
 {
 	unsigned char digest[EVP_MAX_MD_SIZE];
 	unsigned len;
 
-	if (X509_digest(x, EVP_sha256(), digest, &len) != 1)
+	if (EVP_Digest(c->der, c->len, digest, &len, EVP_sha256(), NULL) != 1)
 		return NULL;
 	return hex(digest, len);
 }
 
 static char *
-read_issuer(X509 *x)
+read_issuer(const struct certder *c)
 {
 	/* UTF-8 stays readable; control characters don't get into anybody's terminal */
 	unsigned long flags = XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB;
@@ -216,8 +210,7 @@ read_issuer(X509 *x)
 	const char *data;
 	long len;
 
-	if (bio == NULL ||
-	    X509_NAME_print_ex(bio, X509_get_issuer_name(x), 0, flags) < 0)
+	if (bio == NULL || X509_NAME_print_ex(bio, c->issuer, 0, flags) < 0)
 		return NULL;
 	len = BIO_get_mem_data(bio, &data);
 	return len > 0 ? strndup(data, (size_t)len) : strdup("");
@@ -225,9 +218,9 @@ read_issuer(X509 *x)
 
 /* The common name nearest to the subject; "" for none, or one that isn't plain text. */
 static char *
-read_issuer_name(X509 *x)
+read_issuer_name(const struct certder *c)
 {
-	X509_NAME *name = X509_get_issuer_name(x);
+	const X509_NAME *name = c->issuer;
 	unsigned char *text = NULL;
 	char *top;
 	int last = -1;
@@ -261,22 +254,22 @@ read_time(const ASN1_TIME *time, int64_t *ret)
 static bool
 read_leaf(struct acme_chain *chain)
 {
-	X509 *x = chain->certs[0];
+	const struct certder *c = chain->certs[0];
 	struct acme_leaf *leaf = &chain->leaf;
 
-	chain->serial = read_serial(x);
-	chain->fingerprint = read_fingerprint(x);
-	chain->issuer = read_issuer(x);
+	chain->serial = read_serial(c);
+	chain->fingerprint = read_fingerprint(c);
+	chain->issuer = read_issuer(c);
 	chain->top = read_issuer_name(chain->certs[chain->count - 1]);
 	leaf->serial = chain->serial;
 	leaf->fingerprint_sha256 = chain->fingerprint;
 	leaf->issuer = chain->issuer;
 	leaf->top = chain->top;
-	leaf->key_type = key_type_of(X509_get0_pubkey(x));
+	leaf->key_type = certder_key_type(c);
 	return chain->serial != NULL && chain->fingerprint != NULL &&
 	    chain->issuer != NULL && chain->top != NULL &&
-	    read_time(X509_get0_notBefore(x), &leaf->not_before) &&
-	    read_time(X509_get0_notAfter(x), &leaf->not_after);
+	    read_time(c->not_before, &leaf->not_before) &&
+	    read_time(c->not_after, &leaf->not_after);
 }
 
 int
@@ -339,12 +332,12 @@ compare_names(
 }
 
 static const char *
-check_names(X509 *leaf, const struct acme_identifier *identifiers, size_t count)
+check_names(const struct certder *leaf, const struct acme_identifier *identifiers, size_t count)
 {
 	_cleanup_(GENERAL_NAMES_freep) GENERAL_NAMES *names = NULL;
 	int critical;
 
-	names = X509_get_ext_d2i(leaf, NID_subject_alt_name, &critical, NULL);
+	names = certder_extension(leaf, NID_subject_alt_name, &critical);
 	if (names == NULL && critical == -1)
 		return "the certificate has no subject alternative names";
 	if (names == NULL)
@@ -356,19 +349,18 @@ static const char *
 check_links(const struct acme_chain *chain)
 {
 	for (size_t i = 0; i + 1 < chain->count; i++) {
-		X509 *x = chain->certs[i];
-		X509 *issuer = chain->certs[i + 1];
+		const struct certder *c = chain->certs[i];
+		const struct certder *issuer = chain->certs[i + 1];
 
-		if (X509_NAME_cmp(
-			X509_get_issuer_name(x), X509_get_subject_name(issuer)) != 0)
+		if (X509_NAME_cmp(c->issuer, issuer->subject) != 0)
 			return "a certificate in the chain isn't issued by the next one";
-		if (X509_verify(x, X509_get0_pubkey(issuer)) != 1)
+		if (!certder_signed_by(c, issuer))
 			return "a certificate in the chain isn't signed by the next one";
 	}
 	return NULL;
 }
 
-X509 *
+const struct certder *
 cert_leaf(const struct acme_chain *chain)
 {
 	return chain->certs[0];
@@ -377,18 +369,14 @@ cert_leaf(const struct acme_chain *chain)
 bool
 cert_is_for(const struct acme_chain *chain, const struct acme_key *key)
 {
-	EVP_PKEY *public = X509_get0_pubkey(chain->certs[0]);
-	bool same = public != NULL && EVP_PKEY_eq(public, acme_key_evp(key)) == 1;
-
-	ERR_clear_error();
-	return same;
+	return certder_has_key(chain->certs[0], key);
 }
 
 int
 acme_chain_check(const struct acme_chain *chain, const struct acme_key *key,
     const struct acme_identifier *identifiers, size_t count, const char **ret_why)
 {
-	X509 *leaf = chain->certs[0];
+	const struct certder *leaf = chain->certs[0];
 	const char *why = NULL;
 
 	if (!cert_is_for(chain, key))
@@ -431,28 +419,15 @@ acme_chain_has_issuer(const struct acme_chain *chain, const char *common_name)
 	return false;
 }
 
-int
-cert_leaf_der(const struct acme_chain *chain, unsigned char **ret_der, size_t *ret_len)
+const unsigned char *
+cert_leaf_der(const struct acme_chain *chain, size_t *ret_len)
 {
-	unsigned char *der = NULL;
-	int len = i2d_X509(chain->certs[0], &der);
-	unsigned char *copy;
-
-	if (len <= 0)
-		return -ENOMEM;
-	copy = malloc((size_t)len);
-	if (copy != NULL)
-		memcpy(copy, der, (size_t)len);
-	OPENSSL_free(der);
-	if (copy == NULL)
-		return -ENOMEM;
-	*ret_der = copy;
-	*ret_len = (size_t)len;
-	return 0;
+	*ret_len = chain->certs[0]->len;
+	return chain->certs[0]->der;
 }
 
-int
-cert_pem(X509 *const *certs, size_t count, char **ret_pem)
+static int
+write_pem(struct certder *const *certs, size_t count, char **ret_pem)
 {
 	_cleanup_(BIO_freep) BIO *bio = BIO_new(BIO_s_mem());
 	const char *data;
@@ -461,7 +436,8 @@ cert_pem(X509 *const *certs, size_t count, char **ret_pem)
 	long len;
 
 	for (size_t i = 0; ok && i < count; i++)
-		ok = PEM_write_bio_X509(bio, certs[i]) == 1;
+		ok = PEM_write_bio(bio, PEM_STRING_X509, "", certs[i]->der,
+			 (long)certs[i]->len) > 0;
 	ERR_clear_error();
 	if (!ok)
 		return -ENOMEM;
@@ -478,7 +454,7 @@ acme_chain_pem(const struct acme_chain *chain, size_t i, char **ret_pem)
 {
 	if (i >= chain->count)
 		return -EINVAL;
-	return cert_pem(&chain->certs[i], 1, ret_pem);
+	return write_pem(&chain->certs[i], 1, ret_pem);
 }
 
 int
@@ -487,7 +463,7 @@ acme_chain_pem_from(const struct acme_chain *chain, size_t first, char **ret_pem
 	size_t count = first < chain->count ? chain->count - first : 0;
 
 	/* behind the last one there is nothing, which is a chain file, too */
-	return cert_pem(chain->certs + (chain->count - count), count, ret_pem);
+	return write_pem(chain->certs + (chain->count - count), count, ret_pem);
 }
 
 struct acme_chain *
@@ -496,7 +472,7 @@ acme_chain_free(struct acme_chain *chain)
 	if (chain == NULL)
 		return NULL;
 	for (size_t i = 0; i < chain->count; i++)
-		X509_free(chain->certs[i]);
+		certder_free(chain->certs[i]);
 	free(chain->serial);
 	free(chain->fingerprint);
 	free(chain->issuer);

@@ -15,6 +15,7 @@
 
 #include "altname.h"
 #include "key.h"
+#include "key_ec.h"
 #include "scope.h"
 
 typedef STACK_OF(X509_EXTENSION) extensions;
@@ -61,6 +62,13 @@ add_names(extensions **list, const struct acme_identifier *identifiers, size_t c
 	return 0;
 }
 
+static bool
+set_key(X509_REQ *request, const struct acme_key *key)
+{
+	return key_ec_fill(key, X509_REQ_get_X509_PUBKEY(request)) == 0 ||
+	    X509_REQ_set_pubkey(request, acme_key_evp(key)) == 1;
+}
+
 static int
 build_request(const struct acme_key *key, const struct acme_identifier *identifiers,
     size_t count, bool must_staple, X509_REQ *request)
@@ -74,7 +82,7 @@ build_request(const struct acme_key *key, const struct acme_identifier *identifi
 	if (must_staple && !add_extension(&list, NID_tlsfeature, "status_request"))
 		return -EIO;
 	if (X509_REQ_set_version(request, X509_REQ_VERSION_1) != 1 ||
-	    X509_REQ_set_pubkey(request, acme_key_evp(key)) != 1 ||
+	    !set_key(request, key) ||
 	    X509_REQ_add_extensions(request, list) != 1 ||
 	    X509_REQ_sign(request, acme_key_evp(key), digest_for(key)) <= 0)
 		return -EIO;

@@ -9,7 +9,6 @@
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/x509.h>
 
 #include "key.h"
 
@@ -18,7 +17,7 @@ acme_key_fingerprint(const struct acme_key *key, char ret[ACME_FINGERPRINT_SIZE]
 {
 	unsigned char digest[(ACME_FINGERPRINT_SIZE - 1) / 2];
 	unsigned char *der = NULL;
-	int len = i2d_PUBKEY(acme_key_evp(key), &der);
+	int len = key_public_der(key, &der);
 	int ok = 0;
 
 	if (len > 0)

@@ -1,5 +1,5 @@
 /*
- * key.c - private keys: made, read, written, and what JWS needs of them.
+ * key.c - private keys: made, and what JWS needs of them. key_der.c reads and writes them.
  *
  * The only place that knows which kinds of key there are: a kind is a row of the table.
  * Called from any thread; a key never changes once it is made. Nothing here asks for a
@@ -12,26 +12,20 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include <openssl/bio.h>
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/ecdsa.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
+#include <openssl/objects.h>
 
 #include "base64url.h"
 #include "buffer.h"
 
-#define TEXT_MAX (64 * 1024) /* a PEM file may hold a chain and remarks, too */
-
-DEFINE_CLEANUP(BIO, BIO_free)
 DEFINE_CLEANUP(BIGNUM, BN_free)
 DEFINE_CLEANUP(ECDSA_SIG, ECDSA_SIG_free)
 DEFINE_CLEANUP(EVP_MD_CTX, EVP_MD_CTX_free)
 DEFINE_CLEANUP(EVP_PKEY, EVP_PKEY_free)
-DEFINE_CLEANUP(PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free)
 
 struct acme_key {
 	EVP_PKEY *evp;
@@ -44,18 +38,17 @@ static const struct kind {
 	const char *name;
 	const char *alg; /* RFC 7518 section 3.1 */
 	const char *digest;
-	const char *crv;   /* RFC 7518 section 6.2.1.1; NULL: RSA */
-	const char *group; /* what OpenSSL calls it */
-	size_t field;      /* bytes of a coordinate, of r and of s */
+	const char *crv; /* RFC 7518 section 6.2.1.1; NULL: RSA */
+	struct key_curve curve;
 	size_t bits;
 } kinds[] = {
-	{ ACME_KEY_ECDSA_P256, "ecdsa-p256", "ES256", "SHA256", "P-256", "prime256v1",
-	    32, 256 },
-	{ ACME_KEY_ECDSA_P384, "ecdsa-p384", "ES384", "SHA384", "P-384", "secp384r1",
-	    48, 384 },
-	{ ACME_KEY_RSA_2048, "rsa-2048", "RS256", "SHA256", NULL, NULL, 0, 2048 },
-	{ ACME_KEY_RSA_3072, "rsa-3072", "RS256", "SHA256", NULL, NULL, 0, 3072 },
-	{ ACME_KEY_RSA_4096, "rsa-4096", "RS256", "SHA256", NULL, NULL, 0, 4096 },
+	{ ACME_KEY_ECDSA_P256, "ecdsa-p256", "ES256", "SHA256", "P-256",
+	    { NID_X9_62_prime256v1, "prime256v1", 32 }, 256 },
+	{ ACME_KEY_ECDSA_P384, "ecdsa-p384", "ES384", "SHA384", "P-384",
+	    { NID_secp384r1, "secp384r1", 48 }, 384 },
+	{ ACME_KEY_RSA_2048, "rsa-2048", "RS256", "SHA256", NULL, { 0 }, 2048 },
+	{ ACME_KEY_RSA_3072, "rsa-3072", "RS256", "SHA256", NULL, { 0 }, 3072 },
+	{ ACME_KEY_RSA_4096, "rsa-4096", "RS256", "SHA256", NULL, { 0 }, 4096 },
 };
 
 static const struct kind *
@@ -92,6 +85,23 @@ acme_key_type_is_rsa(enum acme_key_type type)
 	return kind != NULL && kind->crv == NULL;
 }
 
+const struct key_curve *
+key_curve_of(enum acme_key_type type)
+{
+	const struct kind *kind = kind_of(type);
+
+	return kind != NULL && kind->crv != NULL ? &kind->curve : NULL;
+}
+
+enum acme_key_type
+key_type_of_curve(int nid)
+{
+	for (size_t i = 0; i < ELEMENTS(kinds); i++)
+		if (kinds[i].crv != NULL && kinds[i].curve.nid == nid)
+			return kinds[i].type;
+	return ACME_KEY_NONE;
+}
+
 static enum acme_key_type
 type_of_rsa(EVP_PKEY *evp)
 {
@@ -112,7 +122,7 @@ type_of_ec(EVP_PKEY *evp)
 	if (EVP_PKEY_get_group_name(evp, group, sizeof(group), NULL) != 1)
 		return ACME_KEY_NONE;
 	for (size_t i = 0; i < ELEMENTS(kinds); i++)
-		if (kinds[i].group != NULL && strcmp(kinds[i].group, group) == 0)
+		if (kinds[i].crv != NULL && strcmp(kinds[i].curve.group, group) == 0)
 			return kinds[i].type;
 	return ACME_KEY_NONE;
 }
@@ -132,9 +142,8 @@ key_type_of(EVP_PKEY *evp)
 	return type;
 }
 
-/* Takes *evp over where it succeeds. */
-static int
-wrap(EVP_PKEY **evp, struct acme_key **ret)
+int
+key_wrap(EVP_PKEY **evp, struct acme_key **ret)
 {
 	enum acme_key_type type = key_type_of(*evp);
 	struct acme_key *key;
@@ -159,7 +168,7 @@ key_from_public(EVP_PKEY *evp, struct acme_key **ret)
 	if (EVP_PKEY_up_ref(evp) != 1)
 		return -ENOMEM;
 	shared = evp;
-	return wrap(&shared, ret);
+	return key_wrap(&shared, ret);
 }
 
 bool
@@ -179,159 +188,14 @@ acme_key_generate(enum acme_key_type type, struct acme_key **ret)
 
 	if (kind == NULL)
 		return -EINVAL;
-	if (kind->group != NULL)
-		evp = EVP_PKEY_Q_keygen(NULL, NULL, "EC", kind->group);
+	if (kind->crv != NULL)
+		evp = EVP_PKEY_Q_keygen(NULL, NULL, "EC", kind->curve.group);
 	else
 		evp = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", kind->bits);
 	ERR_clear_error();
 	if (evp == NULL)
 		return -EIO;
-	return wrap(&evp, ret);
-}
-
-/* Whoever runs a daemon isn't there to be asked: an encrypted key can't be read. */
-static int
-refuse_passphrase_cb(char *buf, int size, int writing, void *arg)
-{
-	(void)buf;
-	(void)size;
-	(void)writing;
-	(void)arg;
-	return -1;
-}
-
-/* Does the private half belong to the public one? A key put together by hand may have
- * two that don't, and would be found out by the CA or by no browser connecting. */
-static bool
-is_pair(EVP_PKEY *evp)
-{
-	static const unsigned char data[] = "pair";
-	_cleanup_(EVP_MD_CTX_freep) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	unsigned char signature[1024];
-	size_t len = sizeof(signature);
-
-	return ctx != NULL &&
-	    EVP_DigestSignInit_ex(ctx, NULL, "SHA256", NULL, NULL, evp, NULL) == 1 &&
-	    EVP_DigestSign(ctx, signature, &len, data, sizeof(data)) == 1 &&
-	    EVP_MD_CTX_reset(ctx) == 1 &&
-	    EVP_DigestVerifyInit_ex(ctx, NULL, "SHA256", NULL, NULL, evp, NULL) == 1 &&
-	    EVP_DigestVerify(ctx, signature, len, data, sizeof(data)) == 1;
-}
-
-int
-acme_key_from_pem(const char *pem, size_t len, struct acme_key **ret)
-{
-	_cleanup_(EVP_PKEY_freep) EVP_PKEY *evp = NULL;
-	_cleanup_(acme_key_freep) struct acme_key *key = NULL;
-	_cleanup_(BIO_freep) BIO *bio = NULL;
-	bool pair;
-	int r;
-
-	if (len == 0 || len > TEXT_MAX)
-		return -EBADMSG;
-	bio = BIO_new_mem_buf(pem, (int)len);
-	if (bio == NULL)
-		return -ENOMEM;
-	evp = PEM_read_bio_PrivateKey_ex(
-	    bio, NULL, refuse_passphrase_cb, NULL, NULL, NULL);
-	ERR_clear_error();
-	if (evp == NULL)
-		return -EBADMSG;
-	r = wrap(&evp, &key);
-	if (r < 0)
-		return r;
-	pair = is_pair(key->evp);
-	ERR_clear_error();
-	if (!pair)
-		return -EBADMSG;
-	*ret = steal_ptr(key);
-	return 0;
-}
-
-int
-acme_key_from_der(const void *der, size_t len, struct acme_key **ret)
-{
-	_cleanup_(PKCS8_PRIV_KEY_INFO_freep) PKCS8_PRIV_KEY_INFO *info = NULL;
-	_cleanup_(EVP_PKEY_freep) EVP_PKEY *evp = NULL;
-	const unsigned char *end = der;
-
-	if (len == 0 || len > TEXT_MAX)
-		return -EBADMSG;
-	info = d2i_PKCS8_PRIV_KEY_INFO(NULL, &end, (long)len);
-	if (info != NULL && end == (const unsigned char *)der + len)
-		evp = EVP_PKCS82PKEY_ex(info, NULL, NULL);
-	ERR_clear_error();
-	if (evp == NULL)
-		return -EBADMSG;
-	return wrap(&evp, ret);
-}
-
-/* The text that was written. */
-static int
-take_text(BIO *bio, char **ret)
-{
-	const char *data;
-	long len = BIO_get_mem_data(bio, &data);
-	char *text;
-
-	ERR_clear_error();
-	if (len <= 0)
-		return -EIO;
-	text = strndup(data, (size_t)len);
-	if (text == NULL)
-		return -ENOMEM;
-	*ret = text;
-	return 0;
-}
-
-int
-acme_key_to_pem(const struct acme_key *key, char **ret_pem)
-{
-	_cleanup_(BIO_freep) BIO *bio = BIO_new(BIO_s_mem());
-
-	if (bio == NULL)
-		return -ENOMEM;
-	if (PEM_write_bio_PKCS8PrivateKey(bio, key->evp, NULL, NULL, 0, NULL, NULL) !=
-	    1)
-		return -EIO;
-	return take_text(bio, ret_pem);
-}
-
-int
-key_pem_of_der(const unsigned char *der, size_t len, char **ret_pem)
-{
-	_cleanup_(BIO_freep) BIO *bio = BIO_new(BIO_s_mem());
-
-	if (bio == NULL)
-		return -ENOMEM;
-	if (len > LONG_MAX ||
-	    PEM_write_bio(bio, PEM_STRING_PKCS8INF, "", der, (long)len) <= 0)
-		return -EIO;
-	return take_text(bio, ret_pem);
-}
-
-int
-acme_key_to_der(const struct acme_key *key, unsigned char **ret_der, size_t *ret_len)
-{
-	_cleanup_(PKCS8_PRIV_KEY_INFO_freep) PKCS8_PRIV_KEY_INFO *info = NULL;
-	unsigned char *der;
-	unsigned char *end;
-	int len = -1;
-
-	info = EVP_PKEY2PKCS8(key->evp);
-	if (info != NULL)
-		len = i2d_PKCS8_PRIV_KEY_INFO(info, NULL);
-	ERR_clear_error();
-	if (len <= 0)
-		return -EIO;
-	der = malloc((size_t)len);
-	if (der == NULL)
-		return -ENOMEM;
-	end = der;
-	i2d_PKCS8_PRIV_KEY_INFO(info, &end);
-	*ret_der = der;
-	*ret_len = (size_t)len;
-	return 0;
+	return key_wrap(&evp, ret);
 }
 
 enum acme_key_type
@@ -419,10 +283,10 @@ compose_jwk(const struct acme_key *key, struct buffer *b)
 	} else {
 		buffer_printf(b, "{\"crv\":\"%s\",\"kty\":\"EC\"", kind->crv);
 		r = add_number(
-		    b, ",\"x\":", evp, OSSL_PKEY_PARAM_EC_PUB_X, kind->field);
+		    b, ",\"x\":", evp, OSSL_PKEY_PARAM_EC_PUB_X, kind->curve.field);
 		if (r == 0)
 			r = add_number(
-			    b, ",\"y\":", evp, OSSL_PKEY_PARAM_EC_PUB_Y, kind->field);
+			    b, ",\"y\":", evp, OSSL_PKEY_PARAM_EC_PUB_Y, kind->curve.field);
 	}
 	buffer_puts(b, "}");
 	return r;
@@ -469,7 +333,7 @@ flatten_ecdsa(const struct kind *kind, unsigned char *signature, size_t *len)
 {
 	_cleanup_(ECDSA_SIG_freep) ECDSA_SIG *ecdsa = NULL;
 	const unsigned char *der = signature;
-	int field = (int)kind->field;
+	int field = (int)kind->curve.field;
 
 	ecdsa = d2i_ECDSA_SIG(NULL, &der, (long)*len);
 	if (ecdsa == NULL)
@@ -477,7 +341,7 @@ flatten_ecdsa(const struct kind *kind, unsigned char *signature, size_t *len)
 	if (BN_bn2binpad(ECDSA_SIG_get0_r(ecdsa), signature, field) != field ||
 	    BN_bn2binpad(ECDSA_SIG_get0_s(ecdsa), signature + field, field) != field)
 		return -EIO;
-	*len = 2 * kind->field;
+	*len = 2 * kind->curve.field;
 	return 0;
 }
 
@@ -497,7 +361,7 @@ sign(const struct acme_key *key, const void *data, size_t len, unsigned char **r
 		ctx, NULL, kind->digest, NULL, NULL, key->evp, NULL) != 1 ||
 	    EVP_DigestSign(ctx, signature, &size, data, len) != 1)
 		return -EIO;
-	if (kind->field > 0 && flatten_ecdsa(kind, signature, &size) < 0)
+	if (kind->curve.field > 0 && flatten_ecdsa(kind, signature, &size) < 0)
 		return -EIO;
 	*ret = steal_ptr(signature);
 	*ret_len = size;

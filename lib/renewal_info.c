@@ -16,6 +16,7 @@
 #include "base64url.h"
 #include "buffer.h"
 #include "cert.h"
+#include "certder.h"
 #include "flow.h"
 #include "json.h"
 #include "result.h"
@@ -32,10 +33,10 @@ DEFINE_CLEANUP(struct json, json_free)
 /* ---- the id (section 4.1) ---- */
 
 static int
-encode_issuer(X509 *leaf, char **ret)
+encode_issuer(const struct certder *leaf, char **ret)
 {
 	_cleanup_(AUTHORITY_KEYID_freep) AUTHORITY_KEYID *aki =
-	    X509_get_ext_d2i(leaf, NID_authority_key_identifier, NULL, NULL);
+	    certder_extension(leaf, NID_authority_key_identifier, NULL);
 	const ASN1_OCTET_STRING *id = aki != NULL ? aki->keyid : NULL;
 	int len = id != NULL ? ASN1_STRING_length(id) : 0;
 
@@ -47,10 +48,10 @@ encode_issuer(X509 *leaf, char **ret)
 
 /* The content of the DER integer: with the zero in front that keeps it positive. */
 static int
-encode_serial(X509 *leaf, char **ret)
+encode_serial(const struct certder *leaf, char **ret)
 {
 	unsigned char *der = NULL;
-	int len = i2d_ASN1_INTEGER(X509_get0_serialNumber(leaf), &der);
+	int len = i2d_ASN1_INTEGER(leaf->serial, &der);
 	const unsigned char *at = der;
 	int class;
 	int tag;

@@ -9,15 +9,17 @@
 #include <errno.h>
 #include <string.h>
 
+#include <openssl/bio.h>
 #include <openssl/bn.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/sha.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
 #include "altname.h"
-#include "cert.h"
 #include "key.h"
+#include "key_ec.h"
 #include "scope.h"
 
 #define SERIAL_BITS         127
@@ -25,6 +27,7 @@
 
 DEFINE_CLEANUP(ASN1_OBJECT, ASN1_OBJECT_free)
 DEFINE_CLEANUP(ASN1_OCTET_STRING, ASN1_OCTET_STRING_free)
+DEFINE_CLEANUP(BIO, BIO_free)
 DEFINE_CLEANUP(BIGNUM, BN_free)
 DEFINE_CLEANUP(X509, X509_free)
 DEFINE_CLEANUP(X509_EXTENSION, X509_EXTENSION_free)
@@ -126,6 +129,13 @@ add_acme_identifier(X509 *x, const unsigned char sum[SHA256_DIGEST_LENGTH])
 	return extension != NULL && X509_add_ext(x, extension, -1) == 1;
 }
 
+static bool
+set_key(X509 *x, const struct acme_key *key)
+{
+	return key_ec_fill(key, X509_get_X509_PUBKEY(x)) == 0 ||
+	    X509_set_pubkey(x, acme_key_evp(key)) == 1;
+}
+
 static int
 build(const struct selfsigned *s, X509 *x)
 {
@@ -141,10 +151,24 @@ build(const struct selfsigned *s, X509 *x)
 		return -EIO;
 	if (!set_serial(x) || !set_subject(x, s->subject) ||
 	    X509_set_version(x, X509_VERSION_3) != 1 ||
-	    X509_set_pubkey(x, acme_key_evp(s->key)) != 1 ||
+	    !set_key(x, s->key) ||
 	    X509_sign(x, acme_key_evp(s->key), digest_for(s->key)) <= 0)
 		return -EIO;
 	return 0;
+}
+
+static int
+write_pem(X509 *x, char **ret)
+{
+	_cleanup_(BIO_freep) BIO *bio = BIO_new(BIO_s_mem());
+	const char *data;
+	long len;
+
+	if (bio == NULL || PEM_write_bio_X509(bio, x) != 1)
+		return -ENOMEM;
+	len = BIO_get_mem_data(bio, &data);
+	*ret = strndup(data, (size_t)len);
+	return *ret == NULL ? -ENOMEM : 0;
 }
 
 int
@@ -154,7 +178,7 @@ selfsigned_new(const struct selfsigned *s, char **ret_pem)
 	int r = x != NULL ? build(s, x) : -ENOMEM;
 
 	if (r == 0)
-		r = cert_pem(&x, 1, ret_pem);
+		r = write_pem(x, ret_pem);
 	ERR_clear_error();
 	return r;
 }

@@ -55,17 +55,16 @@ int
 acme_revocation_payload(
     const struct acme_chain *chain, enum acme_reason reason, char **ret_payload)
 {
-	_cleanup_free_ unsigned char *der = NULL;
 	_cleanup_free_ char *text = NULL;
+	const unsigned char *der;
 	struct json_writer *w;
 	size_t len;
 	int r;
 
 	if (!is_known(reason))
 		return -EINVAL;
-	r = cert_leaf_der(chain, &der, &len);
-	if (r == 0)
-		r = base64url_encode(der, len, &text);
+	der = cert_leaf_der(chain, &len);
+	r = base64url_encode(der, len, &text);
 	if (r < 0)
 		return r;
 	w = json_writer_new();

@@ -54,7 +54,7 @@ parse_key(const struct bundle_pair *pair, const struct acme_chain *chain, char *
 	bool rsa = acme_key_type_is_rsa(pair->key_type);
 	int r;
 
-	r = acme_key_from_pem(pair->key_pem, strlen(pair->key_pem), &key);
+	r = key_from_own_pem(pair->key_pem, strlen(pair->key_pem), &key);
 	if (r < 0)
 		return r;
 	if (!cert_is_for(chain, key) ||

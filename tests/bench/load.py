@@ -26,8 +26,9 @@ def peak_memory(pid: int) -> float:
     return int(re.search(r"^VmHWM:\s+(\d+) kB", status, re.M)[1]) / 1024
 
 
-def valid(renewd: Renewd) -> int:
-    return renewd.get("/v1/status")["counts"]["state"]["valid"]
+def issued(renewd: Renewd) -> int:
+    """By its log: an answer about all certificates would be measured with the rest."""
+    return renewd.output().count(": certificate issued ")
 
 
 def main() -> None:
@@ -45,8 +46,8 @@ def main() -> None:
             renewd.add_certificate(f"c{number}.example.test")
         renewd.start()
         begin, ca_before = time.monotonic(), cpu_seconds(ca.pid)
-        while valid(renewd) < count:
-            time.sleep(0.2)  # between two looks: each counts all certificates
+        while issued(renewd) < count:
+            time.sleep(0.1)  # between two looks, which read all of the log
         seconds = time.monotonic() - begin
         cpu, ca_cpu = cpu_seconds(renewd.pid), cpu_seconds(ca.pid) - ca_before
         print(f"{count} certificates, {orders} orders in flight: {seconds:.1f} s, "
