@@ -21,6 +21,7 @@
 #include "altname.h"
 #include "buffer.h"
 #include "certder.h"
+#include "hex.h"
 
 #define CHAIN_MAX 16
 #define TEXT_MAX  (1024 * 1024)
@@ -159,12 +160,11 @@ read_blocks(struct acme_chain *chain, const char *text, size_t len)
 static char *
 hex(const unsigned char *data, size_t len)
 {
-	_cleanup_(buffer_free) struct buffer b = { 0 };
-	char *text;
+	char *text = malloc(2 * len + 1);
 
-	for (size_t i = 0; i < len; i++)
-		buffer_printf(&b, "%02x", data[i]);
-	return buffer_steal(&b, &text, NULL) == 0 ? text : NULL;
+	if (text != NULL)
+		hex_write(data, len, text);
+	return text;
 }
 
 /* The bytes of the number as DER has them, but for a zero that only says "positive". */
@@ -332,7 +332,8 @@ compare_names(
 }
 
 static const char *
-check_names(const struct certder *leaf, const struct acme_identifier *identifiers, size_t count)
+check_names(
+    const struct certder *leaf, const struct acme_identifier *identifiers, size_t count)
 {
 	_cleanup_(GENERAL_NAMES_freep) GENERAL_NAMES *names = NULL;
 	int critical;

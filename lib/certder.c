@@ -1,9 +1,9 @@
 /*
  * certder.c - one certificate in DER, read without decoding its key.
  *
- * OpenSSL's own X509 decodes the key of whatever it reads, which costs ten times as much
- * as all the rest, and is needed only to verify a signature: here it stays bytes until
- * then. Used by cert.c alone. The tables are those of RFC 5280 section 4.1.
+ * OpenSSL's own X509 decodes the key of whatever it reads, which costs ten times as
+ * much as all the rest, and is needed only to verify a signature: here it stays bytes
+ * until then. Used by cert.c alone. The tables are those of RFC 5280 section 4.1.
  */
 #include "certder.h"
 
@@ -35,7 +35,7 @@ typedef struct {
 	PUBLIC *key;
 	ASN1_BIT_STRING *issuer_id;
 	ASN1_BIT_STRING *subject_id;
-	STACK_OF(X509_EXTENSION) *extensions;
+	STACK_OF(X509_EXTENSION) * extensions;
 } SIGNED;
 
 typedef struct certder_fields {
@@ -118,8 +118,8 @@ static int
 encode_key(const struct certder *c, unsigned char **ret)
 {
 	*ret = NULL;
-	return ASN1_item_i2d((const ASN1_VALUE *)c->fields->content->key, ret,
-	    ASN1_ITEM_rptr(PUBLIC));
+	return ASN1_item_i2d(
+	    (const ASN1_VALUE *)c->fields->content->key, ret, ASN1_ITEM_rptr(PUBLIC));
 }
 
 /* What costs. */

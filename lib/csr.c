@@ -82,8 +82,7 @@ build_request(const struct acme_key *key, const struct acme_identifier *identifi
 	if (must_staple && !add_extension(&list, NID_tlsfeature, "status_request"))
 		return -EIO;
 	if (X509_REQ_set_version(request, X509_REQ_VERSION_1) != 1 ||
-	    !set_key(request, key) ||
-	    X509_REQ_add_extensions(request, list) != 1 ||
+	    !set_key(request, key) || X509_REQ_add_extensions(request, list) != 1 ||
 	    X509_REQ_sign(request, acme_key_evp(key), digest_for(key)) <= 0)
 		return -EIO;
 	return 0;

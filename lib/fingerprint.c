@@ -4,12 +4,12 @@
  * The public half alone goes in, so the text may be stored and shown.
  */
 #include <errno.h>
-#include <stdio.h>
 
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 
+#include "hex.h"
 #include "key.h"
 
 int
@@ -26,7 +26,6 @@ acme_key_fingerprint(const struct acme_key *key, char ret[ACME_FINGERPRINT_SIZE]
 	ERR_clear_error();
 	if (ok != 1)
 		return -EIO;
-	for (size_t i = 0; i < sizeof(digest); i++)
-		snprintf(ret + 2 * i, 3, "%02x", digest[i]);
+	hex_write(digest, sizeof(digest), ret);
 	return 0;
 }

@@ -1,5 +1,6 @@
 /*
- * key.c - private keys: made, and what JWS needs of them. key_der.c reads and writes them.
+ * key.c - private keys: made, and what JWS needs of them. key_der.c reads and writes
+ * them.
  *
  * The only place that knows which kinds of key there are: a kind is a row of the table.
  * Called from any thread; a key never changes once it is made. Nothing here asks for a
@@ -22,6 +23,8 @@
 #include "base64url.h"
 #include "buffer.h"
 
+#define POINT_UNCOMPRESSED 4
+
 DEFINE_CLEANUP(BIGNUM, BN_free)
 DEFINE_CLEANUP(ECDSA_SIG, ECDSA_SIG_free)
 DEFINE_CLEANUP(EVP_MD_CTX, EVP_MD_CTX_free)
@@ -30,6 +33,8 @@ DEFINE_CLEANUP(EVP_PKEY, EVP_PKEY_free)
 struct acme_key {
 	EVP_PKEY *evp;
 	enum acme_key_type type;
+	unsigned char point[KEY_POINT_MAX]; /* of ECDSA, uncompressed */
+	size_t point_len;                   /* 0: of RSA, or written differently */
 	atomic_uint owners;
 };
 
@@ -142,6 +147,21 @@ key_type_of(EVP_PKEY *evp)
 	return type;
 }
 
+/* Its public half, which is asked for again and again. */
+static void
+keep_point(struct acme_key *key)
+{
+	const struct key_curve *curve = key_curve_of(key->type);
+	size_t len = 0;
+
+	if (curve != NULL &&
+	    EVP_PKEY_get_octet_string_param(key->evp, OSSL_PKEY_PARAM_PUB_KEY,
+		key->point, sizeof(key->point), &len) == 1 &&
+	    key_is_point(curve, key->point, len))
+		key->point_len = len;
+	ERR_clear_error();
+}
+
 int
 key_wrap(EVP_PKEY **evp, struct acme_key **ret)
 {
@@ -155,6 +175,7 @@ key_wrap(EVP_PKEY **evp, struct acme_key **ret)
 		return -ENOMEM;
 	key->evp = steal_ptr(*evp);
 	key->type = type;
+	keep_point(key);
 	atomic_init(&key->owners, 1);
 	*ret = key;
 	return 0;
@@ -239,6 +260,19 @@ acme_wipe_free(void *secret, size_t len)
 	free(secret);
 }
 
+const unsigned char *
+key_point(const struct acme_key *key, size_t *ret_len)
+{
+	*ret_len = key->point_len;
+	return key->point;
+}
+
+bool
+key_is_point(const struct key_curve *curve, const unsigned char *data, size_t len)
+{
+	return len == 1 + 2 * curve->field && data[0] == POINT_UNCOMPRESSED;
+}
+
 const char *
 key_alg(const struct acme_key *key)
 {
@@ -267,6 +301,35 @@ add_number(struct buffer *b, const char *before, EVP_PKEY *evp, const char *para
 	return r;
 }
 
+/* The same for a coordinate. */
+static int
+add_coordinate(
+    struct buffer *b, const char *before, const unsigned char *bytes, size_t len)
+{
+	_cleanup_free_ char *text = NULL;
+	int r = base64url_encode(bytes, len, &text);
+
+	if (r == 0)
+		buffer_printf(b, "%s\"%s\"", before, text);
+	return r;
+}
+
+static int
+add_point(struct buffer *b, const struct acme_key *key, size_t field)
+{
+	const unsigned char *x = key->point + 1;
+	int r;
+
+	if (key->point_len == 0) {
+		r = add_number(b, ",\"x\":", key->evp, OSSL_PKEY_PARAM_EC_PUB_X, field);
+		return r < 0 ? r
+			     : add_number(b, ",\"y\":", key->evp,
+				   OSSL_PKEY_PARAM_EC_PUB_Y, field);
+	}
+	r = add_coordinate(b, ",\"x\":", x, field);
+	return r < 0 ? r : add_coordinate(b, ",\"y\":", x + field, field);
+}
+
 static int
 compose_jwk(const struct acme_key *key, struct buffer *b)
 {
@@ -282,11 +345,7 @@ compose_jwk(const struct acme_key *key, struct buffer *b)
 			r = add_number(b, ",\"n\":", evp, OSSL_PKEY_PARAM_RSA_N, 0);
 	} else {
 		buffer_printf(b, "{\"crv\":\"%s\",\"kty\":\"EC\"", kind->crv);
-		r = add_number(
-		    b, ",\"x\":", evp, OSSL_PKEY_PARAM_EC_PUB_X, kind->curve.field);
-		if (r == 0)
-			r = add_number(
-			    b, ",\"y\":", evp, OSSL_PKEY_PARAM_EC_PUB_Y, kind->curve.field);
+		r = add_point(b, key, kind->curve.field);
 	}
 	buffer_puts(b, "}");
 	return r;

@@ -20,6 +20,8 @@ struct key_curve {
 	size_t field;
 };
 
+#define KEY_POINT_MAX (1 + 2 * 48)
+
 EVP_PKEY *acme_key_evp(const struct acme_key *key); /* lent */
 /* One more owner of the same key; cannot fail. NULL stays NULL. */
 struct acme_key *acme_key_ref(const struct acme_key *key);
@@ -31,6 +33,10 @@ enum acme_key_type key_type_of_curve(int nid);
 /* Of a public key that isn't decoded: ACME_KEY_NONE is no answer, ask OpenSSL. */
 enum acme_key_type key_type_of_public(
     const X509_ALGOR *algorithm, const unsigned char *data, size_t len);
+/* The public half of an ECDSA key as SEC 1 section 2.3.3 writes it, uncompressed; lent.
+ * Length 0: there is none so. */
+const unsigned char *key_point(const struct acme_key *key, size_t *ret_len);
+bool key_is_point(const struct key_curve *curve, const unsigned char *data, size_t len);
 /* Takes *evp over where it succeeds; -EPROTONOSUPPORT where it is none of ours. */
 int key_wrap(EVP_PKEY **evp, struct acme_key **ret);
 /* The public half, as of i2d_PUBKEY(): the length, or not above 0; to be freed with

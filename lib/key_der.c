@@ -189,8 +189,7 @@ decode(const char *pem, size_t len, unsigned char **ret_der, long *ret_len)
 	unsigned char *der = NULL;
 	int r = -EBADMSG;
 
-	if (bio == NULL ||
-	    PEM_read_bio(bio, &name, &header, &der, ret_len) != 1)
+	if (bio == NULL || PEM_read_bio(bio, &name, &header, &der, ret_len) != 1)
 		r = -EBADMSG;
 	else if (strcmp(name, PEM_STRING_PKCS8INF) == 0 && header[0] == '\0')
 		r = 0;

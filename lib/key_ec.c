@@ -21,10 +21,8 @@
 
 #include "key.h"
 
-#define FIELD_MAX    48
-#define POINT_MAX    (1 + 2 * FIELD_MAX)
-#define UNCOMPRESSED 4
-#define VERSION      1
+#define FIELD_MAX 48
+#define VERSION   1
 
 /* RFC 5915 section 3; the curve is said outside. */
 typedef struct {
@@ -68,19 +66,13 @@ type_of(const X509_ALGOR *algorithm)
 	return key_type_of_curve(OBJ_obj2nid(curve));
 }
 
-static bool
-is_point(const struct key_curve *curve, const unsigned char *data, size_t len)
-{
-	return len == 1 + 2 * curve->field && data[0] == UNCOMPRESSED;
-}
-
 enum acme_key_type
 key_type_of_public(const X509_ALGOR *algorithm, const unsigned char *data, size_t len)
 {
 	enum acme_key_type type = type_of(algorithm);
 	const struct key_curve *curve = key_curve_of(type);
 
-	return curve != NULL && is_point(curve, data, len) ? type : ACME_KEY_NONE;
+	return curve != NULL && key_is_point(curve, data, len) ? type : ACME_KEY_NONE;
 }
 
 /* ---- reading ---- */
@@ -108,8 +100,7 @@ build(const PAIR *pair, const struct key_curve *curve)
 		    OSSL_PKEY_PARAM_GROUP_NAME, (char *)curve->group, 0),
 		OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY,
 		    pair->point->data, (size_t)pair->point->length),
-		OSSL_PARAM_construct_BN(
-		    OSSL_PKEY_PARAM_PRIV_KEY, number, curve->field),
+		OSSL_PARAM_construct_BN(OSSL_PKEY_PARAM_PRIV_KEY, number, curve->field),
 		OSSL_PARAM_construct_end(),
 	};
 	EVP_PKEY *evp = NULL;
@@ -138,7 +129,7 @@ key_ec_from_info(const PKCS8_PRIV_KEY_INFO *info)
 	if (curve != NULL)
 		pair = (PAIR *)ASN1_item_d2i(NULL, &der, len, ASN1_ITEM_rptr(PAIR));
 	if (pair != NULL && ASN1_INTEGER_get(pair->version) == VERSION &&
-	    is_point(curve, ASN1_STRING_get0_data(pair->point),
+	    key_is_point(curve, ASN1_STRING_get0_data(pair->point),
 		(size_t)ASN1_STRING_length(pair->point)))
 		evp = build(pair, curve);
 	ERR_clear_error();
@@ -146,19 +137,6 @@ key_ec_from_info(const PKCS8_PRIV_KEY_INFO *info)
 }
 
 /* ---- writing ---- */
-
-/* The length; 0 where it isn't the usual form. */
-static size_t
-get_point(const struct acme_key *key, const struct key_curve *curve,
-    unsigned char ret[POINT_MAX])
-{
-	size_t len = 0;
-
-	if (EVP_PKEY_get_octet_string_param(acme_key_evp(key), OSSL_PKEY_PARAM_PUB_KEY,
-		ret, POINT_MAX, &len) != 1)
-		return 0;
-	return is_point(curve, ret, len) ? len : 0;
-}
 
 static bool
 set_number(PAIR *pair, const struct acme_key *key, const struct key_curve *curve)
@@ -176,12 +154,12 @@ set_number(PAIR *pair, const struct acme_key *key, const struct key_curve *curve
 }
 
 static bool
-set_point(PAIR *pair, const struct acme_key *key, const struct key_curve *curve)
+set_point(PAIR *pair, const struct acme_key *key)
 {
-	unsigned char point[POINT_MAX];
-	size_t len = get_point(key, curve, point);
+	size_t len;
+	const unsigned char *point = key_point(key, &len);
 
-	if (len == 0 || ASN1_BIT_STRING_set(pair->point, point, (int)len) != 1)
+	if (len == 0 || ASN1_STRING_set(pair->point, point, (int)len) != 1)
 		return false;
 	/* all bits count: without this, zeros at the end would not be written */
 	pair->point->flags &= ~(ASN1_STRING_FLAG_BITS_LEFT | 7);
@@ -216,7 +194,7 @@ key_ec_to_info(const struct acme_key *key)
 	if (curve != NULL)
 		pair = (PAIR *)ASN1_item_new(ASN1_ITEM_rptr(PAIR));
 	if (pair != NULL && ASN1_INTEGER_set(pair->version, VERSION) == 1 &&
-	    set_number(pair, key, curve) && set_point(pair, key, curve))
+	    set_number(pair, key, curve) && set_point(pair, key))
 		len = ASN1_item_i2d((ASN1_VALUE *)pair, &der, ASN1_ITEM_rptr(PAIR));
 	if (len > 0)
 		info = wrap(&der, len, curve);
@@ -230,9 +208,9 @@ int
 key_ec_fill(const struct acme_key *key, X509_PUBKEY *public)
 {
 	const struct key_curve *curve = key_curve_of(acme_key_get_type(key));
-	unsigned char point[POINT_MAX];
+	size_t len;
+	const unsigned char *point = key_point(key, &len);
 	unsigned char *copy;
-	size_t len = curve != NULL ? get_point(key, curve, point) : 0;
 
 	if (len == 0)
 		return -ENOTSUP;

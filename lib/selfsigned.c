@@ -150,8 +150,7 @@ build(const struct selfsigned *s, X509 *x)
 				       : !add_purposes(x))
 		return -EIO;
 	if (!set_serial(x) || !set_subject(x, s->subject) ||
-	    X509_set_version(x, X509_VERSION_3) != 1 ||
-	    !set_key(x, s->key) ||
+	    X509_set_version(x, X509_VERSION_3) != 1 || !set_key(x, s->key) ||
 	    X509_sign(x, acme_key_evp(s->key), digest_for(s->key)) <= 0)
 		return -EIO;
 	return 0;

@@ -186,8 +186,9 @@ int certificate_unbundled(
 int certificate_bundled(struct store *s, int64_t after, int64_t before,
     struct certificate_pick *ret, size_t max);
 
-/* How many are planned to be renewed in [from, to). */
-int certificate_count_planned(struct store *s, int64_t from, int64_t to, int64_t *ret);
+/* How many are planned to be renewed in [from, to); no more than `most` are counted. */
+int certificate_count_planned(
+    struct store *s, int64_t from, int64_t to, int64_t most, int64_t *ret);
 
 /* ---- who waits for the limits of a CA (queue.c) ---- */
 

@@ -16,6 +16,8 @@
 
 #include "rfc3339.h"
 
+#define DRAWN_AT_ONCE 32 /* 256 bytes */
+
 static struct {
 	bool frozen;
 	int64_t seconds;
@@ -83,20 +85,32 @@ clock_thaw(void)
 	test_clock.frozen = false;
 }
 
-static uint64_t
-draw(void)
+/* Many at once, as each call of the kernel costs more than what it brings. */
+static void
+draw_many(uint64_t *values, size_t size)
 {
-	uint64_t value = 0;
 	ssize_t n;
 
 	/* Up to 256 bytes come whole once the pool is seeded; before that a signal may
 	 * interrupt the wait. A kernel without getrandom() is not supported. */
 	do
-		n = getrandom(&value, sizeof(value), 0);
+		n = getrandom(values, size, 0);
 	while (n < 0 && errno == EINTR);
-	if (n != (ssize_t)sizeof(value))
+	if (n != (ssize_t)size)
 		abort();
-	return value;
+}
+
+static uint64_t
+draw(void)
+{
+	static _Thread_local uint64_t values[DRAWN_AT_ONCE];
+	static _Thread_local size_t left;
+
+	if (left == 0) {
+		draw_many(values, sizeof(values));
+		left = DRAWN_AT_ONCE;
+	}
+	return values[--left];
 }
 
 uint64_t

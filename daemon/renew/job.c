@@ -25,6 +25,7 @@
 
 #define HOUR    3600
 #define CHANCES 16
+#define MANY    256 /* in an hour: with more than that chance alone is even enough */
 
 /* ---- loading ---- */
 
@@ -139,15 +140,16 @@ bundle_step(struct job *j)
 
 /* ---- end ---- */
 
-/* How many renewals are planned for the hour of this time. */
+/* How many renewals are planned for the hour of this time; `most` where there are more.
+ */
 static int64_t
-count_hour(const struct job *j, int64_t at)
+count_hour(const struct job *j, int64_t at, int64_t most)
 {
 	int64_t hour = at - at % HOUR;
 	int64_t count = 0;
 
 	(void)certificate_count_planned(
-	    j->renewals->means.store, hour, hour + HOUR, &count);
+	    j->renewals->means.store, hour, hour + HOUR, most, &count);
 	return count;
 }
 
@@ -157,7 +159,7 @@ static uint64_t
 pick_jitter(const struct job *j, int64_t now)
 {
 	uint64_t best = clock_random(UINT32_MAX);
-	int64_t least = INT64_MAX;
+	int64_t least = MANY;
 
 	for (int i = 0; i < CHANCES; i++) {
 		struct certificate c = *j->row;
@@ -168,7 +170,7 @@ pick_jitter(const struct job *j, int64_t now)
 		    &c, j->spec, j->names, j->issued, j->issued_count, now, jitter);
 		if (c.renew_at == j->row->renew_at || c.renew_at <= now)
 			return jitter; /* it is planned already, or due */
-		count = count_hour(j, c.renew_at);
+		count = count_hour(j, c.renew_at, least);
 		if (count < least) {
 			least = count;
 			best = jitter;
