@@ -105,17 +105,20 @@ queue_walk_cas(struct store *s, int (*cb)(const char *ca, void *arg), void *arg)
 }
 
 int
-certificate_count_planned(
-    struct store *s, int64_t from, int64_t to, int64_t most, int64_t *ret)
+certificate_walk_planned(
+    struct store *s, int64_t from, int (*cb)(int64_t renew_at, void *arg), void *arg)
 {
-	/* as a write, though it is none: what is planned is saved next, and in that
-	 * transaction many counts need no locks of their own */
-	struct statement *q = store_write(s,
-	    "SELECT count(*) FROM (SELECT 1 FROM certificates"
-	    " WHERE renew_at > 0 AND renew_at >= ? AND renew_at < ? LIMIT ?)");
+	struct statement *q = store_read(s,
+	    "SELECT renew_at FROM certificates WHERE renew_at > 0 AND renew_at >= ?");
+	int r;
 
 	bind_integer(q, from);
-	bind_integer(q, to);
-	bind_integer(q, most);
-	return take_count(q, ret);
+	while ((r = statement_step(q)) == 1) {
+		r = cb(column_integer(q), arg);
+		if (r < 0) {
+			statement_reset(q);
+			return r;
+		}
+	}
+	return r;
 }

@@ -19,13 +19,12 @@
 #include "platform/log.h"
 #include "renew/due.h"
 #include "renew/files.h"
+#include "renew/hours.h"
 #include "renew/order.h"
 #include "renew/own_key.h"
 #include "renew/said.h"
 
-#define HOUR    3600
 #define CHANCES 16
-#define MANY    256 /* in an hour: with more than that chance alone is even enough */
 
 /* ---- loading ---- */
 
@@ -140,37 +139,24 @@ bundle_step(struct job *j)
 
 /* ---- end ---- */
 
-/* How many renewals are planned for the hour of this time; `most` where there are more.
- */
-static int64_t
-count_hour(const struct job *j, int64_t at, int64_t most)
-{
-	int64_t hour = at - at % HOUR;
-	int64_t count = 0;
-
-	(void)certificate_count_planned(
-	    j->renewals->means.store, hour, hour + HOUR, most, &count);
-	return count;
-}
-
 /* Chance alone leaves peaks: of some points that chance gives, the one in the hour with
  * the least to do. */
 static uint64_t
 pick_jitter(const struct job *j, int64_t now)
 {
 	uint64_t best = clock_random(UINT32_MAX);
-	int64_t least = MANY;
+	uint32_t least = UINT32_MAX;
 
 	for (int i = 0; i < CHANCES; i++) {
 		struct certificate c = *j->row;
 		uint64_t jitter = clock_random(UINT32_MAX);
-		int64_t count;
+		uint32_t count;
 
 		due_plan(
 		    &c, j->spec, j->names, j->issued, j->issued_count, now, jitter);
 		if (c.renew_at == j->row->renew_at || c.renew_at <= now)
 			return jitter; /* it is planned already, or due */
-		count = count_hour(j, c.renew_at, least);
+		count = hours_count(j->renewals->hours, c.renew_at);
 		if (count < least) {
 			least = count;
 			best = jitter;
@@ -183,10 +169,12 @@ static void
 plan(struct job *j)
 {
 	struct certificate *c = j->row;
+	int64_t before = c->renew_at;
 	int64_t now = clock_now();
 
 	due_plan(
 	    c, j->spec, j->names, j->issued, j->issued_count, now, pick_jitter(j, now));
+	hours_move(j->renewals->hours, before, c->renew_at);
 	if (c->renew_reason != RENEW_FORCED && c->failures == 0)
 		c->forced = 0;
 }

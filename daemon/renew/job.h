@@ -42,6 +42,7 @@ struct renewals {
 	struct revoker *revoker;
 	struct deactivator *deactivator;
 	struct said *said;
+	struct hours *hours;
 	struct queue *queue; /* who waits for the limits of a CA */
 };
 

@@ -16,6 +16,7 @@
 #include "renew/ca.h"
 #include "renew/deactivate.h"
 #include "renew/due.h"
+#include "renew/hours.h"
 #include "renew/job.h"
 #include "renew/order.h"
 #include "renew/queue.h"
@@ -110,6 +111,8 @@ renewals_new(const struct renewal_means *means, struct renewals **ret)
 	if (e == 0)
 		e = said_new(&r->said);
 	if (e == 0)
+		e = hours_new(means->store, &r->hours);
+	if (e == 0)
 		e = revoker_new(r, &r->revoker);
 	if (e == 0)
 		e = deactivator_new(r, &r->deactivator);
@@ -153,6 +156,7 @@ renewals_free(struct renewals *r)
 	accounts_drop(r);
 	free_cas(r->cas, r->ca_count);
 	said_free(r->said);
+	hours_free(r->hours);
 	queue_free(r->queue);
 	limits_free(r->means.limits);
 	free(r);
