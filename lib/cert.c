@@ -373,6 +373,12 @@ cert_is_for(const struct acme_chain *chain, const struct acme_key *key)
 	return certder_has_key(chain->certs[0], key);
 }
 
+bool
+cert_is_for_pkcs8(const struct acme_chain *chain, const unsigned char *der, size_t len)
+{
+	return certder_has_pkcs8(chain->certs[0], der, len);
+}
+
 int
 acme_chain_check(const struct acme_chain *chain, const struct acme_key *key,
     const struct acme_identifier *identifiers, size_t count, const char **ret_why)

@@ -16,6 +16,7 @@
 #include <openssl/x509v3.h>
 
 #include "key.h"
+#include "key_ec.h"
 
 DEFINE_CLEANUP(EVP_PKEY, EVP_PKEY_free)
 
@@ -169,6 +170,21 @@ certder_has_key(const struct certder *c, const struct acme_key *key)
 	}
 	ERR_clear_error();
 	return same;
+}
+
+bool
+certder_has_pkcs8(const struct certder *c, const unsigned char *der, size_t len)
+{
+	const PUBLIC *key = c->fields->content->key;
+	const unsigned char *bits = ASN1_STRING_get0_data(key->bits);
+	size_t bits_len = (size_t)ASN1_STRING_length(key->bits);
+	unsigned char point[KEY_POINT_MAX];
+	size_t point_len = 0;
+	enum acme_key_type type = key_ec_public_of(der, len, point, &point_len);
+
+	return type != ACME_KEY_NONE &&
+	    type == key_type_of_public(key->algorithm, bits, bits_len) &&
+	    bits_len == point_len && memcmp(bits, point, point_len) == 0;
 }
 
 bool

@@ -36,6 +36,9 @@ void *certder_extension(const struct certder *c, int nid, int *ret_critical);
  * curve: who has to know compares it with one, or verifies with it. */
 enum acme_key_type certder_key_type(const struct certder *c);
 bool certder_has_key(const struct certder *c, const struct acme_key *key);
+/* The same of a key in PKCS#8, by its public half alone; false also where it isn't of
+ * the usual form, or RSA. */
+bool certder_has_pkcs8(const struct certder *c, const unsigned char *der, size_t len);
 /* Is its signature from the issuer's key? Names aren't compared. */
 bool certder_signed_by(const struct certder *c, const struct certder *issuer);
 struct certder *certder_free(struct certder *c);

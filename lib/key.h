@@ -51,9 +51,10 @@ const char *key_alg(const struct acme_key *key);
 /* PKCS#8 in DER as PEM, unread: what acme_key_to_pem() says of the same key, without
  * what it costs OpenSSL to load one. Wipe it. */
 int key_pem_of_der(const unsigned char *der, size_t len, char **ret_pem);
-/* The reverse, without the proof that the halves belong to each other: for keys that
- * were made or read here. Any other PEM is read as by acme_key_from_pem(). */
-int key_from_own_pem(const char *pem, size_t len, struct acme_key **ret);
+/* The reverse, unread too, of the first block in a text. To be freed with
+ * OPENSSL_clear_free(). -EBADMSG: it isn't plain PKCS#8. */
+int key_der_of_pem(
+    const char *pem, size_t len, unsigned char **ret_der, size_t *ret_len);
 /* A JWS signature: ECDSA as fixed-length r and s, each padded (RFC 7518 section 3.4).
  */
 int key_sign(const struct acme_key *key, const void *data, size_t len,

@@ -180,41 +180,30 @@ acme_key_to_pem(const struct acme_key *key, char **ret_pem)
 	return r;
 }
 
-/* Its first block, if it is PKCS#8; wipe it. */
-static int
-decode(const char *pem, size_t len, unsigned char **ret_der, long *ret_len)
+int
+key_der_of_pem(const char *pem, size_t len, unsigned char **ret_der, size_t *ret_len)
 {
-	_cleanup_(BIO_freep) BIO *bio = BIO_new_mem_buf(pem, (int)len);
+	_cleanup_(BIO_freep) BIO *bio = NULL;
 	char *name = NULL, *header = NULL;
 	unsigned char *der = NULL;
-	int r = -EBADMSG;
+	long der_len = 0;
+	bool ok = false;
 
-	if (bio == NULL || PEM_read_bio(bio, &name, &header, &der, ret_len) != 1)
-		r = -EBADMSG;
-	else if (strcmp(name, PEM_STRING_PKCS8INF) == 0 && header[0] == '\0')
-		r = 0;
+	if (len == 0 || len > TEXT_MAX)
+		return -EBADMSG;
+	bio = BIO_new_mem_buf(pem, (int)len);
+	if (bio != NULL && PEM_read_bio(bio, &name, &header, &der, &der_len) == 1)
+		ok = strcmp(name, PEM_STRING_PKCS8INF) == 0 && header[0] == '\0';
 	OPENSSL_free(name);
 	OPENSSL_free(header);
-	if (r == 0)
-		*ret_der = der;
-	else if (der != NULL)
-		OPENSSL_clear_free(der, (size_t)*ret_len);
 	ERR_clear_error();
-	return r;
-}
-
-int
-key_from_own_pem(const char *pem, size_t len, struct acme_key **ret)
-{
-	unsigned char *der;
-	long der_len = 0;
-	int r;
-
-	if (len == 0 || len > TEXT_MAX || decode(pem, len, &der, &der_len) < 0)
-		return acme_key_from_pem(pem, len, ret);
-	r = acme_key_from_der(der, (size_t)der_len, ret);
-	OPENSSL_clear_free(der, (size_t)der_len);
-	return r;
+	if (ok) {
+		*ret_der = der;
+		*ret_len = (size_t)der_len;
+	} else if (der != NULL) {
+		OPENSSL_clear_free(der, (size_t)der_len);
+	}
+	return ok ? 0 : -EBADMSG;
 }
 
 /* ---- the public half ---- */

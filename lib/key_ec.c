@@ -113,14 +113,13 @@ build(const PAIR *pair, const struct key_curve *curve)
 	return evp;
 }
 
-EVP_PKEY *
-key_ec_from_info(const PKCS8_PRIV_KEY_INFO *info)
+static PAIR *
+read_pair(const PKCS8_PRIV_KEY_INFO *info, const struct key_curve **ret)
 {
 	_cleanup_(pair_freep) PAIR *pair = NULL;
 	const struct key_curve *curve;
 	const X509_ALGOR *algorithm;
 	const unsigned char *der;
-	EVP_PKEY *evp = NULL;
 	int len;
 
 	if (PKCS8_pkey_get0(NULL, &der, &len, &algorithm, info) != 1)
@@ -128,12 +127,43 @@ key_ec_from_info(const PKCS8_PRIV_KEY_INFO *info)
 	curve = key_curve_of(type_of(algorithm));
 	if (curve != NULL)
 		pair = (PAIR *)ASN1_item_d2i(NULL, &der, len, ASN1_ITEM_rptr(PAIR));
-	if (pair != NULL && ASN1_INTEGER_get(pair->version) == VERSION &&
-	    key_is_point(curve, ASN1_STRING_get0_data(pair->point),
+	if (pair == NULL || ASN1_INTEGER_get(pair->version) != VERSION ||
+	    !key_is_point(curve, ASN1_STRING_get0_data(pair->point),
 		(size_t)ASN1_STRING_length(pair->point)))
-		evp = build(pair, curve);
+		return NULL;
+	*ret = curve;
+	return steal_ptr(pair);
+}
+
+EVP_PKEY *
+key_ec_from_info(const PKCS8_PRIV_KEY_INFO *info)
+{
+	const struct key_curve *curve;
+	_cleanup_(pair_freep) PAIR *pair = read_pair(info, &curve);
+	EVP_PKEY *evp = pair != NULL ? build(pair, curve) : NULL;
+
 	ERR_clear_error();
 	return evp;
+}
+
+enum acme_key_type
+key_ec_public_of(const unsigned char *der, size_t len, unsigned char ret[KEY_POINT_MAX],
+    size_t *ret_len)
+{
+	_cleanup_(PKCS8_PRIV_KEY_INFO_freep) PKCS8_PRIV_KEY_INFO *info = NULL;
+	_cleanup_(pair_freep) PAIR *pair = NULL;
+	const struct key_curve *curve;
+	const unsigned char *end = der;
+
+	info = d2i_PKCS8_PRIV_KEY_INFO(NULL, &end, (long)len);
+	if (info != NULL && end == der + len)
+		pair = read_pair(info, &curve);
+	ERR_clear_error();
+	if (pair == NULL)
+		return ACME_KEY_NONE;
+	*ret_len = (size_t)ASN1_STRING_length(pair->point);
+	memcpy(ret, ASN1_STRING_get0_data(pair->point), *ret_len);
+	return key_type_of_curve(curve->nid);
 }
 
 /* ---- writing ---- */

@@ -1,15 +1,17 @@
 /*
  * compose.c - makes the PEM texts that web servers read out of keys and chains.
  *
- * Everything is parsed and written anew, so what is served is PKCS#8 and plain PEM
- * whatever the inventory or a user's own key file looked like, and a key never comes
- * beside a certificate of another.
+ * Everything is written anew, so what is served is PKCS#8 and plain PEM whatever the
+ * inventory or a user's own key file looked like, and a key never comes beside a
+ * certificate of another.
  */
 #include "bundle/compose.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+
+#include <openssl/crypto.h>
 
 #include "buffer.h"
 #include "cert.h"
@@ -47,6 +49,24 @@ write_chain(const struct acme_chain *chain, struct parts *ret)
 	return r == 0 && ret->chain == NULL ? -ENOMEM : r;
 }
 
+/* As most are: an ECDSA key that we have written, so that nothing but its public half
+ * has to be read. */
+static int
+copy_key(const struct bundle_pair *pair, const struct acme_chain *chain, char **ret)
+{
+	unsigned char *der;
+	size_t len;
+	int r;
+
+	r = key_der_of_pem(pair->key_pem, strlen(pair->key_pem), &der, &len);
+	if (r < 0)
+		return r;
+	r = cert_is_for_pkcs8(chain, der, len) ? key_pem_of_der(der, len, ret)
+					       : -EKEYREJECTED;
+	OPENSSL_clear_free(der, len);
+	return r;
+}
+
 static int
 parse_key(const struct bundle_pair *pair, const struct acme_chain *chain, char **ret)
 {
@@ -54,7 +74,9 @@ parse_key(const struct bundle_pair *pair, const struct acme_chain *chain, char *
 	bool rsa = acme_key_type_is_rsa(pair->key_type);
 	int r;
 
-	r = key_from_own_pem(pair->key_pem, strlen(pair->key_pem), &key);
+	if ((!rsa || pair->stand_in) && copy_key(pair, chain, ret) == 0)
+		return 0;
+	r = acme_key_from_pem(pair->key_pem, strlen(pair->key_pem), &key);
 	if (r < 0)
 		return r;
 	if (!cert_is_for(chain, key) ||
