@@ -12,6 +12,7 @@
 
 #include "base64url.h"
 #include "json.h"
+#include "key_ec.h"
 #include "rfc_keys.h"
 #include "suite.h"
 #include "verify.h"
@@ -440,6 +441,67 @@ START_TEST(test_owners)
 }
 END_TEST
 
+/* What is written the short way are the bytes that OpenSSL writes, whatever zeros the
+ * numbers of a key begin or end with. */
+START_TEST(test_same_as_openssl)
+{
+	for (int i = 0; i < 600; i++) {
+		struct acme_key *key =
+		    make(i % 2 == 0 ? ACME_KEY_ECDSA_P256 : ACME_KEY_ECDSA_P384);
+		PKCS8_PRIV_KEY_INFO *info = EVP_PKEY2PKCS8(acme_key_evp(key));
+		PKCS8_PRIV_KEY_INFO *own = key_ec_to_info(key);
+		unsigned char *der = NULL, *own_der = NULL;
+		int len = i2d_PKCS8_PRIV_KEY_INFO(info, &der);
+		EVP_PKEY *read;
+
+		ck_assert_ptr_nonnull(own);
+		ck_assert_int_eq(i2d_PKCS8_PRIV_KEY_INFO(own, &own_der), len);
+		ck_assert_mem_eq(own_der, der, len);
+		read = key_ec_from_info(info);
+		ck_assert_ptr_nonnull(read);
+		ck_assert_int_eq(EVP_PKEY_eq(read, acme_key_evp(key)), 1);
+		OPENSSL_free(der);
+		OPENSSL_free(own_der);
+		der = own_der = NULL;
+		len = i2d_PUBKEY(acme_key_evp(key), &der);
+		ck_assert_int_eq(key_public_der(key, &own_der), len);
+		ck_assert_mem_eq(own_der, der, len);
+		OPENSSL_free(der);
+		OPENSSL_free(own_der);
+		PKCS8_PRIV_KEY_INFO_free(info);
+		PKCS8_PRIV_KEY_INFO_free(own);
+		EVP_PKEY_free(read);
+		acme_key_free(key);
+	}
+}
+END_TEST
+
+/* Read by hand it signs as before: its private half is the one it had. */
+START_TEST(test_der_signs)
+{
+	struct acme_key *key = make(ACME_KEY_ECDSA_P384);
+	struct acme_key *again = NULL;
+	unsigned char *der, *signature;
+	char *pem;
+	size_t len, signature_len;
+
+	ck_assert_int_eq(acme_key_to_der(key, &der, &len), 0);
+	ck_assert_int_eq(acme_key_from_der(der, len, &again), 0);
+	ck_assert_int_eq(key_sign(again, "x", 1, &signature, &signature_len), 0);
+	ck_assert_uint_eq(signature_len, 96);
+	/* which looks whether the halves fit */
+	ck_assert_int_eq(acme_key_to_pem(again, &pem), 0);
+	acme_key_free(again);
+	ck_assert_int_eq(acme_key_from_pem(pem, strlen(pem), &again), 0);
+	ck_assert(acme_key_equal(again, key));
+	free(der);
+	free(signature);
+	free(pem);
+	acme_key_free(again);
+	acme_key_free(key);
+}
+END_TEST
+
 START_TEST(test_type_of_nothing)
 {
 	ck_assert_int_eq(key_type_of(NULL), ACME_KEY_NONE);
@@ -450,4 +512,5 @@ SUITE("key", test_types, test_no_such_type, test_thumbprint_rsa, test_jwk_ec,
     test_rfc7515_es256, test_sign_es256, test_sign_es384, test_sign_rs256,
     test_jwk_coordinates, test_round_trips, test_der_cut_or_longer, test_der_damaged,
     test_other_kinds, test_odd_rsa, test_older_form, test_unreadable_pem,
-    test_halves_that_do_not_fit, test_too_long, test_owners, test_type_of_nothing)
+    test_halves_that_do_not_fit, test_too_long, test_owners, test_same_as_openssl,
+    test_der_signs, test_type_of_nothing)
