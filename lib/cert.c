@@ -160,7 +160,7 @@ read_blocks(struct acme_chain *chain, const char *text, size_t len)
 static char *
 hex(const unsigned char *data, size_t len)
 {
-	char *text = malloc(2 * len + 1);
+	char *text = calloc(len + 1, 2);
 
 	if (text != NULL)
 		hex_write(data, len, text);
