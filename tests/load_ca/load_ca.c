@@ -40,6 +40,7 @@ struct order {
 	char *name;
 	char *pem;
 	enum state state;
+	bool fetched;
 };
 
 static struct event_base *base;
@@ -55,6 +56,7 @@ static unsigned char *nonces; /* a bit each: used */
 static uint64_t nonce_count;
 static uint64_t request_count;
 static uint64_t issued_count;
+static uint64_t fetched_count; /* certificates, by who ordered them */
 static uint64_t refused_count;
 
 /* One more element behind the array; it grows by halves. */
@@ -337,6 +339,8 @@ certificate(struct evhttp_request *http, uint64_t number, const struct jws_check
 		refuse(http, 404, "malformed");
 		return;
 	}
+	fetched_count += orders[number].fetched ? 0 : 1;
+	orders[number].fetched = true;
 	buffer_puts(&text, orders[number].pem);
 	reply(http, 200, "application/pem-certificate-chain", &text);
 }
@@ -426,6 +430,18 @@ directory(struct evhttp_request *http)
 	answer_json(http, 200, &text);
 }
 
+/* What it has done so far: not ACME, for those who measure. */
+static void
+figures(struct evhttp_request *http)
+{
+	struct buffer text = { 0 };
+
+	buffer_printf(&text, "{\"fetched\":%llu,\"requests\":%llu,\"refused\":%llu}",
+	    (unsigned long long)fetched_count, (unsigned long long)request_count,
+	    (unsigned long long)refused_count);
+	answer_json(http, 200, &text);
+}
+
 static void
 request_cb(struct evhttp_request *http, void *arg)
 {
@@ -433,6 +449,10 @@ request_cb(struct evhttp_request *http, void *arg)
 	struct buffer nothing = { 0 };
 
 	(void)arg;
+	if (strcmp(path, "/figures") == 0) {
+		figures(http);
+		return;
+	}
 	request_count++;
 	if (strcmp(path, "/directory") == 0)
 		directory(http);
