@@ -107,9 +107,11 @@ queue_walk_cas(struct store *s, int (*cb)(const char *ca, void *arg), void *arg)
 int
 certificate_count_planned(struct store *s, int64_t from, int64_t to, int64_t *ret)
 {
+	/* in this order: the first bound is where the index is entered; from 0 all that
+	 * are planned before would be passed, each time */
 	struct statement *q = store_read(s,
 	    "SELECT count(*) FROM certificates"
-	    " WHERE renew_at > 0 AND renew_at >= ? AND renew_at < ?");
+	    " WHERE renew_at >= ? AND renew_at < ? AND renew_at > 0");
 
 	bind_integer(q, from);
 	bind_integer(q, to);
