@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """renewd, the raw client and Caddy where the CA isn't what limits them: the load CA on the
-same machine, all durability on. N certificates each (default 5000). Prints figures.
+same machine, all durability on. N certificates each (default 3000). Prints figures.
 
     ./dev bench load [N] [CLIENT...]
 """
@@ -18,7 +18,7 @@ CLIENTS = {"raw": (Raw, None), "renewd": (TheRenewd, None), "caddy": (CaddyUnlim
 
 
 def measure(words: list[str]) -> list[Table]:
-    count, chosen = parse(words, 5000, CLIENTS)
+    count, chosen = parse(words, 3000, CLIENTS)
     return issue_all(AtLoadCa, count, chosen)
 
 

@@ -205,7 +205,6 @@ show_authz(struct evhttp_request *http, uint64_t number)
 
 struct validation {
 	uint64_t order;
-	struct evhttp_connection *link;
 };
 
 static void
@@ -225,7 +224,6 @@ validated_cb(struct evhttp_request *http, void *arg)
 		    memcmp(evbuffer_pullup(body, -1), expected, strlen(expected)) == 0)
 			o->state = READY;
 	}
-	evhttp_connection_free_on_completion(v->link);
 	free(v);
 }
 
@@ -233,19 +231,21 @@ static void
 validate(uint64_t number)
 {
 	struct validation *v = calloc(1, sizeof(*v));
+	struct evhttp_connection *to =
+	    evhttp_connection_base_new(base, NULL, "127.0.0.1", validation_port);
 	struct evhttp_request *http = evhttp_request_new(validated_cb, v);
 	struct evkeyvalq *headers = evhttp_request_get_output_headers(http);
 	char path[128];
 
 	orders[number].state = PROCESSING;
 	v->order = number;
-	v->link = evhttp_connection_base_new(base, NULL, "127.0.0.1", validation_port);
-	evhttp_connection_set_timeout(v->link, 10);
+	evhttp_connection_free_on_completion(to);
+	evhttp_connection_set_timeout(to, 10);
 	evhttp_add_header(headers, "Host", orders[number].name);
 	evhttp_add_header(headers, "Connection", "close");
 	snprintf(path, sizeof(path), "/.well-known/acme-challenge/token-%llu",
 	    (unsigned long long)number);
-	evhttp_make_request(v->link, http, EVHTTP_REQ_GET, path);
+	evhttp_make_request(to, http, EVHTTP_REQ_GET, path);
 }
 
 /* ---- requests ---- */
