@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import subprocess
+import tempfile
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
@@ -69,8 +70,10 @@ def machine() -> str:
     model = first(r"^model name\s*: (.*)$", "/proc/cpuinfo")
     memory = int(first(r"^MemTotal:\s+(\d+) kB$", "/proc/meminfo")) / 2**20
     system = first(r'^PRETTY_NAME="?([^"\n]*)', "/etc/os-release")
+    disk = subprocess.run(["findmnt", "-n", "-o", "FSTYPE", "-T", tempfile.gettempdir()],
+                          capture_output=True, text=True, check=False).stdout.strip()
     return (f"{os.cpu_count()} cores ({model}, {platform.machine()}), {memory:.0f} GiB, "
-            f"{system}, Linux {platform.release()}")
+            f"{system}, Linux {platform.release()}, files on {disk or '?'}")
 
 
 def write_document(tables: list[Table], introduction: str) -> None:
