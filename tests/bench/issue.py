@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from authorities import Authority
 from clients import Command, Daemon
 from programs.place import Place, adopt_orphans
-from programs.program import wait_until
+from programs.program import ProgramError, wait_until
 from table import Table, figure
 from usage import PAUSE, Peak, cpu_seconds, memory
 
@@ -137,7 +137,12 @@ def issue_all(at: type[Authority], count: int, chosen: Chosen) -> list[Table]:
             issuing.note(f"{kind.label}: not measured, {why}.")
             continue
         print(f"{kind.label}: {number} certificates", file=sys.stderr, flush=True)
-        seen = issue(kind, at, number)
+        try:
+            seen = issue(kind, at, number)
+        except ProgramError as problem:  # the others are worth their figures
+            print(problem, file=sys.stderr)
+            issuing.note(f"{label(kind)}: failed: {str(problem).splitlines()[0]}")
+            continue
         issuing.add(label(kind), *seen.cells())
         if issubclass(kind, Daemon):
             turn = None if seen.longest_turn is None else seen.longest_turn * 1000
