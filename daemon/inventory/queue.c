@@ -108,8 +108,10 @@ int
 certificate_walk_planned(
     struct store *s, int64_t from, int (*cb)(int64_t renew_at, void *arg), void *arg)
 {
+	/* in this order: the first bound is where the index is entered; from 0 all that
+	 * are planned before would be passed, each time */
 	struct statement *q = store_read(s,
-	    "SELECT renew_at FROM certificates WHERE renew_at > 0 AND renew_at >= ?");
+	    "SELECT renew_at FROM certificates WHERE renew_at >= ? AND renew_at > 0");
 	int r;
 
 	bind_integer(q, from);

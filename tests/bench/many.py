@@ -34,6 +34,8 @@ from programs.program import clean_environment
 from programs.renewd import program
 from programs.supervised import Supervised
 
+from usage import cpu_seconds
+
 
 class Caller(threading.Thread):
     """Calls /healthz all the time: the longest answer is the longest turn of the loop,
@@ -59,10 +61,6 @@ class Caller(threading.Thread):
         return (f"{len(times)} calls: median {times[len(times) // 2] * 1e3:.1f} ms, "
                 f"longest {times[-1] * 1e3:.1f} ms")
 
-
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def report(what: str, seconds: float, more: str = "") -> None:
@@ -109,16 +107,19 @@ def pair() -> tuple[bytes, str]:
 
 
 def issue_all(renewd: Supervised) -> None:
-    """As if a CA had issued one for each; the files hold placeholders still."""
+    """As if a CA had issued one for each, over the last 50 days; the files hold
+    placeholders still, or aren't there."""
     key, chain = pair()
     now = int(time.time())
     with sqlite3.connect(renewd.state_dir / "renewd.db") as db:
         db.execute(
             "INSERT INTO issued (certificate, key_type, current, ca, account, names, serial,"
             " fingerprint, issuer, top, not_before, not_after, issued_at, key, chain)"
-            " SELECT id, 1, 1, 'nobody', 1, name, '01', '00', 'CN=bench', 'bench', ?, ?, ?,"
-            " ?, ? FROM certificates", (now, now + 90 * 86400, now, key, chain))
-        db.execute("UPDATE certificates SET failures = 0, next_attempt = 0,"
+            " SELECT id, 1, 1, 'nobody', 1, name, '01', '00', 'CN=bench', 'bench', ?1 - ago,"
+            " ?1 - ago + 90 * 86400, ?1 - ago, ?2, ?3 FROM"
+            " (SELECT id, name, (id * 7919) % (50 * 86400) AS ago FROM certificates)",
+            (now, key, chain))
+        db.execute("UPDATE certificates SET failures = 0, next_attempt = 0, queued_ca = NULL,"
                    " next_at = ?, last_error = NULL", (now + 50 * 86400,))
 
 

@@ -32,6 +32,8 @@ from programs.program import wait_until
 from programs.renewd import Renewd
 from programs.tls import served
 
+from usage import cpu_seconds
+
 LIVES = ("5m", "330s", "6m")
 NGINX_PORT, HAPROXY_PORT = 443, 8443
 
@@ -128,10 +130,6 @@ def start_all(place: Place, names: list[str]) -> tuple[Renewd, Caddy]:
                    f"{name} is deployed")
     return renewd, ca
 
-
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def summary(probers: list[Prober]) -> str:

@@ -67,9 +67,13 @@ backend pebble
     def ready(self) -> bool:
         return super().ready() and accepts(self.port)
 
+    def set_text(self, lines: str) -> None:
+        """Writes the configuration, with these frontend lines."""
+        self.configure(self._text(lines))
+
     def set_lines(self, lines: str) -> None:
         """Other frontend lines from now on; "" for none. Kept connections end by and by."""
-        self.configure(self._text(lines))
+        self.set_text(lines)
         self.reload()
 
     def requests(self, path: str = "", method: str = "") -> list[Request]:
