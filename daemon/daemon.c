@@ -28,6 +28,7 @@
 #include "platform/log.h"
 #include "platform/metrics.h"
 #include "platform/notify.h"
+#include "platform/turn.h"
 #include "platform/worker.h"
 #include "renew/renewal.h"
 #include "schedule/schedule.h"
@@ -500,6 +501,17 @@ stop(struct daemon *d)
 	config_free(d->config);
 }
 
+static void
+longest_cb(uint64_t us, void *arg)
+{
+	const struct daemon *d = arg;
+
+	metrics_set(d->metrics, METRIC_LOOP_TURN, (double)us / 1e6,
+	    (const char *const[METRIC_LABELS_MAX]){ NULL });
+	log_line(LOG_DEBUG, NULL, "the longest turn of the loop up to now took %.1f ms",
+	    (double)us / 1e3);
+}
+
 int
 daemon_run(struct config *config)
 {
@@ -515,7 +527,7 @@ daemon_run(struct config *config)
 		    config->certificate_count);
 		notify_ready();
 		watch_start(d.watch);
-		r = event_base_dispatch(d.base) < 0 ? -EIO : 0;
+		r = turn_loop(d.base, longest_cb, &d) < 0 ? -EIO : 0;
 		if (r == 0)
 			log_line(LOG_NOTICE, LOG_ABOUT(STOPPED), "renewd stops");
 	}

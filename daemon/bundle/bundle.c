@@ -1,11 +1,8 @@
 /*
- * bundle.c - puts a certificate's files where web servers read them, and takes them
- * away.
+ * bundle.c - the directories that web servers read: what is there, is it right, and
+ * away with it.
  *
- * Called by renew/renewal.c. The one step that readers see is the rename of a symbolic
- * link; before it everything new is on disk, and only after it anything old goes. The
- * links in the flat HAProxy directory never point to nothing: one that the next
- * generation doesn't serve is removed before the switch, a new one is made after it.
+ * Called by renew/. How files get there is in change.c.
  */
 #include "bundle/bundle.h"
 
@@ -19,8 +16,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "bundle/compose.h"
-#include "bundle/flat.h"
+#include "bundle/bundle_private.h"
 #include "bundle/generation.h"
 #include "platform/file.h"
 #include "scope.h"
@@ -29,15 +25,6 @@
 #define FLAT        "haproxy"
 #define NAME_LONG   200
 #define LINK_SIZE   (sizeof(GENERATIONS) + NAME_LONG + 32)
-
-struct bundles {
-	char *path; /* absolute, as configured */
-	int live;
-	int generations;
-	bool
-	    generations_unsynced; /* written to without fsync, maybe before our start */
-	struct flat flat;
-};
 
 DEFINE_CLEANUP(struct bundles, bundles_close)
 
@@ -62,9 +49,8 @@ generation_path(const char *name, uint64_t number, char ret[LINK_SIZE])
 	return ret;
 }
 
-/* Which generation is switched in; 0: none. -EEXIST where there is something else. */
-static int
-read_live(const struct bundles *b, const char *name, uint64_t *ret)
+int
+bundles_read_live(const struct bundles *b, const char *name, uint64_t *ret)
 {
 	char to[LINK_SIZE], expected[LINK_SIZE];
 	ssize_t n = readlinkat(b->live, name, to, sizeof(to) - 1);
@@ -86,13 +72,13 @@ read_live(const struct bundles *b, const char *name, uint64_t *ret)
 	return 0;
 }
 
-static int
-open_generations(struct bundles *b, const char *name, bool make)
+int
+bundles_open_generations(struct bundles *b, const char *name, bool make)
 {
 	int fd;
 
 	if (make && mkdirat(b->generations, name, 0700) == 0)
-		b->generations_unsynced = true;
+		b->unsynced = true;
 	fd = openat(
 	    b->generations, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
@@ -106,131 +92,37 @@ open_generations(struct bundles *b, const char *name, bool make)
 	return fd;
 }
 
-/* ---- Writing ---- */
-
-/* The one step that counts. 0: the link goes. */
-static int
-set_live(const struct bundles *b, const char *name, uint64_t number, bool sync)
+int
+bundles_set_live(const struct bundles *b, const char *name, uint64_t number)
 {
 	char to[LINK_SIZE];
-	int r = 0;
 
 	if (number != 0)
-		r = file_link_quick(b->live, name, generation_path(name, number, to));
-	else if (unlinkat(b->live, name, 0) < 0)
-		return errno == ENOENT ? 0 : -errno;
-	return r < 0 || !sync ? r : file_sync_dir(b->live, ".");
+		return file_link_quick(
+		    b->live, name, generation_path(name, number, to));
+	return unlinkat(b->live, name, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-/* To generation `number`, or to none at all where it is 0; each step is on disk before
- * the next begins, where it is one that has to last. */
-static int
-switch_to(struct bundles *b, const char *name, uint64_t number, bool sync)
-{
-	int r = flat_remove(&b->flat, name, number);
+/* ---- Looking ---- */
 
-	if (r == 0 && sync)
-		r = flat_sync(&b->flat);
-	if (r == 0)
-		r = set_live(b, name, number, sync);
-	if (r == 0)
-		r = flat_make(&b->flat, name, number);
-	return r < 0 || !sync ? r : flat_sync(&b->flat);
-}
-
-/* After a switch from `live` to `next` that failed halfway: back, as far as it goes.
- * Each step is tried whatever came of those before, as what made the switch fail may
- * stop the same step here. */
-static void
-go_back(struct bundles *b, const char *name, int dirfd, uint64_t live, uint64_t next)
-{
-	uint64_t now = 0;
-
-	flat_remove(&b->flat, name, live);
-	if (read_live(b, name, &now) < 0 || now != live)
-		set_live(b, name, live, true);
-	flat_make(&b->flat, name, live);
-	flat_sync(&b->flat);
-	/* Only when nothing leads to it any more. */
-	if (read_live(b, name, &now) == 0 && now == live)
-		generation_remove(dirfd, next);
-}
-
-static int
-sync_generations(struct bundles *b)
-{
-	int r = b->generations_unsynced ? file_sync_dir(b->generations, ".") : 0;
-
-	if (r == 0)
-		b->generations_unsynced = false;
-	return r;
-}
-
-static int
-write_next(struct bundles *b, const struct bundle *bundle, const struct compose *files,
-    int dirfd, uint64_t live)
-{
-	uint64_t next;
-	int r;
-
-	r = generation_write(dirfd, files, bundle->mode, bundle->group, live, &next);
-	if (r < 0)
-		return r;
-	r = switch_to(b, bundle->name, next, !files->stand_in);
-	if (r < 0)
-		go_back(b, bundle->name, dirfd, live, next);
-	else
-		generation_prune(dirfd, next, live);
-	return r;
-}
-
-typedef int compose_fn(const struct bundle *bundle, struct compose *ret);
-
-/* What both bundle_write() and bundle_looks() have to know first. */
-static int
-prepare(const struct bundles *b, const struct bundle *bundle, compose_fn *compose,
-    struct compose *files, uint64_t *ret_live)
+int
+bundles_prepare(const struct bundles *b, const struct bundle *bundle,
+    compose_fn *compose, struct compose *files, uint64_t *ret_live)
 {
 	int r;
 
 	if (!name_valid(bundle->name))
 		return -EINVAL;
 	r = compose(bundle, files);
-	return r < 0 ? r : read_live(b, bundle->name, ret_live);
+	return r < 0 ? r : bundles_read_live(b, bundle->name, ret_live);
 }
 
-static bool
-same(int dirfd, uint64_t live, const struct bundle *bundle, const struct compose *files,
-    enum bundle_look look)
+bool
+bundles_same(int dirfd, uint64_t live, const struct bundle *bundle,
+    const struct compose *files, enum bundle_look look)
 {
 	return live != 0 &&
 	    generation_intact(dirfd, live, files, bundle->mode, bundle->group, look);
-}
-
-int
-bundle_write(struct bundles *b, const struct bundle *bundle)
-{
-	_cleanup_(compose_clear) struct compose files = { 0 };
-	_cleanup_close_ int dirfd = -1;
-	uint64_t live = 0;
-	int r;
-
-	r = prepare(b, bundle, compose_files, &files, &live);
-	if (r < 0)
-		return r;
-	if (flat_blocked(&b->flat, bundle->name, &files))
-		return -EEXIST;
-	dirfd = open_generations(b, bundle->name, true);
-	if (dirfd < 0)
-		return dirfd;
-	r = files.stand_in ? 0 : sync_generations(b);
-	if (r < 0)
-		return r;
-	if (!same(dirfd, live, bundle, &files, BUNDLE_SAME))
-		return write_next(b, bundle, &files, dirfd, live);
-	if (flat_intact(&b->flat, bundle->name, &files))
-		return 0;
-	return switch_to(b, bundle->name, live, !files.stand_in);
 }
 
 bool
@@ -247,10 +139,10 @@ compare(struct bundles *b, const struct bundle *bundle, compose_fn *compose,
 	_cleanup_close_ int dirfd = -1;
 	uint64_t live = 0;
 
-	if (prepare(b, bundle, compose, &files, &live) < 0)
+	if (bundles_prepare(b, bundle, compose, &files, &live) < 0)
 		return false;
-	dirfd = open_generations(b, bundle->name, false);
-	return dirfd >= 0 && same(dirfd, live, bundle, &files, look) &&
+	dirfd = bundles_open_generations(b, bundle->name, false);
+	return dirfd >= 0 && bundles_same(dirfd, live, bundle, &files, look) &&
 	    flat_intact(&b->flat, bundle->name, &files);
 }
 
@@ -272,13 +164,18 @@ bundle_remove(struct bundles *b, const char *name)
 
 	if (!name_valid(name))
 		return -EINVAL;
-	r = read_live(b, name, &live);
+	r = bundles_read_live(b, name, &live);
 	if (r < 0)
 		return r;
-	r = switch_to(b, name, 0, true);
-	if (r < 0)
-		return r;
-	r = file_remove_tree(b->generations, name);
+	r = flat_remove(&b->flat, name, 0);
+	if (r >= 0)
+		r = flat_sync(&b->flat);
+	if (r == 0)
+		r = bundles_set_live(b, name, 0);
+	if (r == 0)
+		r = file_sync_dir(b->live, ".");
+	if (r == 0)
+		r = file_remove_tree(b->generations, name);
 	return r < 0 ? r : file_sync_dir(b->generations, ".");
 }
 
@@ -382,7 +279,8 @@ bundles_open(const char *bundle_dir, struct bundles **ret)
 	if (b == NULL)
 		return -ENOMEM;
 	b->live = b->generations = b->flat.fd = -1;
-	b->generations_unsynced = b->flat.unsynced = true;
+	b->refs = 1;
+	b->unsynced = b->flat.unsynced = true;
 	r = open_all(b, bundle_dir);
 	if (r < 0)
 		return r;
@@ -391,9 +289,16 @@ bundles_open(const char *bundle_dir, struct bundles **ret)
 }
 
 struct bundles *
+bundles_ref(struct bundles *b)
+{
+	b->refs++;
+	return b;
+}
+
+struct bundles *
 bundles_close(struct bundles *b)
 {
-	if (b == NULL)
+	if (b == NULL || --b->refs > 0)
 		return NULL;
 	closep(&b->live);
 	closep(&b->generations);

@@ -1,7 +1,7 @@
 /*
  * compose.h - the names and contents of a bundle's files, in memory.
  *
- * Used by bundle.c and generation.c; no files are touched here.
+ * Used by bundle.c, change.c and generation.c; no files are touched here.
  */
 #ifndef COMPOSE_H
 #define COMPOSE_H

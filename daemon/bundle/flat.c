@@ -63,10 +63,13 @@ serves(const struct flat *f, const char *name, uint64_t number, const struct lin
 int
 flat_sync(struct flat *f)
 {
-	int r = f->unsynced ? file_sync_dir(f->fd, ".") : 0;
+	int r;
 
-	if (r == 0)
-		f->unsynced = false;
+	if (!atomic_exchange(&f->unsynced, false))
+		return 0;
+	r = file_sync_dir(f->fd, ".");
+	if (r < 0)
+		f->unsynced = true;
 	return r;
 }
 
@@ -74,6 +77,7 @@ int
 flat_remove(struct flat *f, const char *name, uint64_t next)
 {
 	struct link l;
+	int removed = 0;
 
 	for (size_t i = 0; i < ELEMENTS(kinds); i++) {
 		enum state state;
@@ -85,8 +89,9 @@ flat_remove(struct flat *f, const char *name, uint64_t next)
 		if (unlinkat(f->fd, l.name, 0) < 0 && errno != ENOENT)
 			return -errno;
 		f->unsynced = true;
+		removed = 1;
 	}
-	return 0;
+	return removed;
 }
 
 int

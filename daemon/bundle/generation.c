@@ -2,8 +2,9 @@
  * generation.c - writes, checks and removes generations.
  *
  * A generation is made under a temporary name and gets its number by a rename when it
- * is whole: what has a number is complete, also after a power cut. Of a placeholder
- * that holds until the power cut only: waiting for the disk costs more than all else.
+ * is whole. Where it isn't fsynced, a power cut may leave one that is not: the caller
+ * sees to it that nothing leads to it before all of it is on disk, or that it can be
+ * made again.
  */
 #include "bundle/generation.h"
 
@@ -93,26 +94,27 @@ find_highest(int dirfd, uint64_t *ret)
 }
 
 static int
-fill(int fd, const struct compose *files, mode_t mode, gid_t group)
+fill(int fd, const struct compose *files, bool sync, mode_t mode, gid_t group)
 {
 	for (size_t i = 0; i < files->count; i++) {
 		const struct compose_file *f = &files->files[i];
-		int r = files->stand_in
-		    ? file_create_quick(fd, f->name, f->data, f->len, mode, group)
-		    : file_create(fd, f->name, f->data, f->len, mode, group);
+		int r = sync
+		    ? file_create(fd, f->name, f->data, f->len, mode, group)
+		    : file_create_quick(fd, f->name, f->data, f->len, mode, group);
 
 		if (r < 0)
 			return r;
 	}
 	if (group != (gid_t)-1 && fchown(fd, (uid_t)-1, group) < 0)
 		return -errno;
-	if (fchmod(fd, dir_mode(mode)) < 0 || (!files->stand_in && fsync(fd) < 0))
+	if (fchmod(fd, dir_mode(mode)) < 0 || (sync && fsync(fd) < 0))
 		return -errno;
 	return 0;
 }
 
 static int
-make_unfinished(int dirfd, const struct compose *files, mode_t mode, gid_t group)
+make_unfinished(
+    int dirfd, const struct compose *files, bool sync, mode_t mode, gid_t group)
 {
 	_cleanup_close_ int fd = -1;
 	int r;
@@ -123,12 +125,12 @@ make_unfinished(int dirfd, const struct compose *files, mode_t mode, gid_t group
 	if (mkdirat(dirfd, UNFINISHED, 0700) < 0)
 		return -errno;
 	fd = open_dir(dirfd, UNFINISHED);
-	return fd < 0 ? fd : fill(fd, files, mode, group);
+	return fd < 0 ? fd : fill(fd, files, sync, mode, group);
 }
 
 int
-generation_write(int dirfd, const struct compose *files, mode_t mode, gid_t group,
-    uint64_t above, uint64_t *ret_number)
+generation_write(int dirfd, const struct compose *files, bool sync, mode_t mode,
+    gid_t group, uint64_t above, uint64_t *ret_number)
 {
 	uint64_t number = above;
 	char name[NUMBER_SIZE];
@@ -137,7 +139,7 @@ generation_write(int dirfd, const struct compose *files, mode_t mode, gid_t grou
 	r = find_highest(dirfd, &number);
 	if (r < 0)
 		return r;
-	r = make_unfinished(dirfd, files, mode, group);
+	r = make_unfinished(dirfd, files, sync, mode, group);
 	if (r == 0 &&
 	    renameat(dirfd, UNFINISHED, dirfd, number_text(++number, name)) < 0)
 		r = -errno;
@@ -145,7 +147,7 @@ generation_write(int dirfd, const struct compose *files, mode_t mode, gid_t grou
 		file_remove_tree(dirfd, UNFINISHED);
 		return r;
 	}
-	r = files->stand_in ? 0 : file_sync_dir(dirfd, ".");
+	r = sync ? file_sync_dir(dirfd, ".") : 0;
 	if (r < 0) {
 		file_remove_tree(dirfd, name);
 		return r;

@@ -2,8 +2,8 @@
  * generation.h - the numbered directories of one certificate, each a whole set of files
  * that never changes.
  *
- * Used by bundle.c. dirfd is the directory of all generations of that certificate;
- * numbers begin at 1.
+ * Used by bundle.c and change.c. dirfd is the directory of all generations of that
+ * certificate; numbers begin at 1.
  */
 #ifndef GENERATION_H
 #define GENERATION_H
@@ -14,11 +14,10 @@
 
 #include "bundle/compose.h"
 
-/* Writes a new one, numbered above `above` and all that are there, fsynced with all
- * that is in it unless it can be made again. What an earlier attempt left unfinished is
- * removed. */
-int generation_write(int dirfd, const struct compose *files, mode_t mode, gid_t group,
-    uint64_t above, uint64_t *ret_number);
+/* Writes a new one, numbered above `above` and all that are there; sync: fsynced with
+ * all that is in it. What an earlier attempt left unfinished is removed. */
+int generation_write(int dirfd, const struct compose *files, bool sync, mode_t mode,
+    gid_t group, uint64_t above, uint64_t *ret_number);
 /* Does it have exactly these files, with this mode and group and, as far as is looked,
  * content? */
 bool generation_intact(int dirfd, uint64_t number, const struct compose *files,

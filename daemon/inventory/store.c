@@ -1,5 +1,6 @@
 /*
- * store.c - renewd.db: opened, locked, migrated, and committed once a turn of the loop.
+ * store.c - renewd.db: opened, locked, migrated. What is written in it is committed in
+ * commit.c.
  *
  * Called by daemon.c and, through statement.h, by the files of queries beside it.
  * Nothing outside inventory/ includes sqlite3.h.
@@ -21,12 +22,11 @@
 #include "inventory/store_private.h"
 #include "platform/clock.h"
 #include "platform/log.h"
+#include "platform/worker.h"
 #include "scope.h"
 
-#define BUSY_MS         1000  /* sqlite3(1) in somebody's hands; the loop waits */
-#define COMMIT_PRIORITY 2     /* after all else of this turn */
-#define LATEST_US       20000 /* whatever else there always is to do */
-#define QUIET_SECONDS   120   /* without a failure: it works again */
+#define BUSY_MS         1000 /* sqlite3(1) in somebody's hands; the loop waits */
+#define COMMIT_PRIORITY 2    /* after all else of this turn */
 
 DEFINE_CLEANUP(struct store, store_close)
 
@@ -44,174 +44,10 @@ store_errno(struct store *s, int code)
 	return r;
 }
 
-static int
-execute(struct store *s, const char *sql)
+int
+store_execute(struct store *s, const char *sql)
 {
 	return store_errno(s, sqlite3_exec(s->db, sql, NULL, NULL, NULL));
-}
-
-/* ---- commits ---- */
-
-void
-store_tell_failure(struct store *s, int r)
-{
-	s->failed_at = clock_now();
-	if (s->failure_cb != NULL)
-		s->failure_cb(r, s->failure_arg);
-}
-
-/* On a full disk a small commit may work between large ones that don't: that is not the
- * end of it. */
-static void
-tell_success(struct store *s)
-{
-	if (s->failed_at == 0 || clock_now() - s->failed_at < QUIET_SECONDS)
-		return;
-	s->failed_at = 0;
-	if (s->failure_cb != NULL)
-		s->failure_cb(0, s->failure_arg);
-}
-
-/* When this turn is over, or the loop turns without ever having nothing else to do. */
-static void
-commit_later(struct store *s)
-{
-	static const struct timeval latest = { .tv_usec = LATEST_US };
-
-	if (s->commit_event == NULL)
-		return;
-	event_active(s->commit_event, EV_TIMEOUT, 0);
-	if (!evtimer_pending(s->latest_event, NULL))
-		event_add(s->latest_event, &latest);
-}
-
-int
-store_begin(struct store *s)
-{
-	int r;
-
-	if (s->in_transaction)
-		return s->failed;
-	r = execute(s, "BEGIN IMMEDIATE");
-	if (r < 0) {
-		store_tell_failure(s, r);
-		return r;
-	}
-	s->in_transaction = true;
-	s->failed = 0;
-	commit_later(s);
-	return 0;
-}
-
-static int
-commit(struct store *s)
-{
-	int r = s->failed;
-
-	if (!s->in_transaction)
-		return 0;
-	if (r == 0)
-		r = execute(s, "COMMIT");
-	if (r < 0 && !sqlite3_get_autocommit(s->db))
-		execute(s, "ROLLBACK");
-	s->in_transaction = false;
-	s->failed = 0;
-	return r;
-}
-
-int
-store_flush(struct store *s)
-{
-	bool wrote = s->in_transaction;
-	int r = commit(s);
-
-	if (s->latest_event != NULL)
-		event_del(s->latest_event);
-	if (r < 0)
-		store_tell_failure(s, r);
-	if (r == 0 && wrote)
-		tell_success(s);
-	for (size_t i = 0; r == 0 && wrote && i < s->listener_count; i++)
-		s->listeners[i].cb(s->listeners[i].arg);
-	/* those who come while these run wait for the next commit */
-	s->running = s->waiters;
-	s->running_count = s->waiter_count;
-	s->waiters = NULL;
-	s->waiter_count = 0;
-	s->waiter_size = 0;
-	for (size_t i = 0; i < s->running_count; i++)
-		if (s->running[i].cb != NULL)
-			s->running[i].cb(r, s->running[i].arg);
-	free(s->running);
-	s->running = NULL;
-	s->running_count = 0;
-	return r;
-}
-
-void
-store_roll_back(struct store *s)
-{
-	if (s->in_transaction)
-		s->failed = -ECANCELED;
-	(void)store_flush(s);
-}
-
-void
-store_on_failure(struct store *s, void (*cb)(int error, void *arg), void *arg)
-{
-	s->failure_cb = cb;
-	s->failure_arg = arg;
-}
-
-void
-store_on_commit(struct store *s, void (*cb)(void *arg), void *arg)
-{
-	if (s->listener_count == LISTENERS_MAX)
-		abort(); /* a bug: modules are fewer */
-	s->listeners[s->listener_count++] = (struct listener){ cb, arg };
-}
-
-static void
-forget_in(struct waiter *waiters, size_t count, void *arg)
-{
-	for (size_t i = 0; i < count; i++)
-		if (waiters[i].arg == arg)
-			waiters[i].cb = NULL;
-}
-
-void
-store_forget(struct store *s, void *arg)
-{
-	forget_in(s->waiters, s->waiter_count, arg);
-	forget_in(s->running, s->running_count, arg);
-	for (size_t i = s->listener_count; i-- > 0;)
-		if (s->listeners[i].arg == arg)
-			s->listeners[i] = s->listeners[--s->listener_count];
-}
-
-static void
-commit_cb(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	store_flush(arg);
-}
-
-int
-store_after_commit(struct store *s, store_committed_cb *cb, void *arg)
-{
-	if (s->waiter_count == s->waiter_size) {
-		size_t size = s->waiter_size * 2 + 16;
-		struct waiter *grown = reallocarray(s->waiters, size, sizeof(*grown));
-
-		if (grown == NULL)
-			return -ENOMEM;
-		s->waiters = grown;
-		s->waiter_size = size;
-	}
-	s->waiters[s->waiter_count++] = (struct waiter){ cb, arg };
-	commit_later(s);
-	return 0;
 }
 
 /* ---- opening ---- */
@@ -273,16 +109,16 @@ migrate_step(struct store *s, size_t i)
 	char version[64];
 	int r;
 
-	r = execute(s, "BEGIN IMMEDIATE");
+	r = store_execute(s, "BEGIN IMMEDIATE");
 	if (r == 0)
-		r = execute(s, migrations[i]);
+		r = store_execute(s, migrations[i]);
 	snprintf(version, sizeof(version), "PRAGMA user_version = %zu", i + 1);
 	if (r == 0)
-		r = execute(s, version);
+		r = store_execute(s, version);
 	if (r == 0)
-		r = execute(s, "COMMIT");
+		r = store_execute(s, "COMMIT");
 	if (r < 0 && !sqlite3_get_autocommit(s->db))
-		execute(s, "ROLLBACK");
+		store_execute(s, "ROLLBACK");
 	return r;
 }
 
@@ -313,7 +149,7 @@ configure(struct store *s)
 {
 	static const char *const pragmas[] = {
 		"PRAGMA journal_mode = WAL",
-		"PRAGMA synchronous = FULL",
+		"PRAGMA synchronous = NORMAL", /* the log is synced by us: sync_log() */
 		"PRAGMA foreign_keys = ON",
 		"PRAGMA secure_delete = ON", /* keys are not left behind in free pages
 					      */
@@ -324,7 +160,7 @@ configure(struct store *s)
 
 	sqlite3_busy_timeout(s->db, BUSY_MS);
 	for (size_t i = 0; i < ELEMENTS(pragmas) && r == 0; i++)
-		r = execute(s, pragmas[i]);
+		r = store_execute(s, pragmas[i]);
 	return r;
 }
 
@@ -358,6 +194,20 @@ open_database(struct store *s, const char *path)
 	return r;
 }
 
+/* It is there as long as the database is open: a reader has made it. */
+static int
+open_log(struct store *s, const char *database)
+{
+	_cleanup_free_ char *path = NULL;
+
+	if (asprintf(&path, "%s-wal", database) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	s->log_fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	return s->log_fd < 0 ? -errno : 0;
+}
+
 int
 store_open(
     struct event_base *base, const char *state_dir, struct store **ret, char **ret_why)
@@ -372,10 +222,10 @@ store_open(
 		path = NULL;
 		return -ENOMEM;
 	}
-	s->lock_fd = -1;
+	s->lock_fd = s->log_fd = -1;
 	if (base != NULL) {
-		s->commit_event = event_new(base, -1, 0, commit_cb, s);
-		s->latest_event = evtimer_new(base, commit_cb, s);
+		s->commit_event = event_new(base, -1, 0, store_commit_cb, s);
+		s->latest_event = evtimer_new(base, store_commit_cb, s);
 		if (s->commit_event == NULL || s->latest_event == NULL)
 			return -ENOMEM;
 		event_priority_set(s->commit_event, COMMIT_PRIORITY);
@@ -386,6 +236,10 @@ store_open(
 		r = open_database(s, path);
 	if (r == 0)
 		r = migrate(s, path, &why);
+	if (r == 0)
+		r = open_log(s, path);
+	if (r == 0 && base != NULL)
+		r = worker_new(base, &s->worker);
 	if (r < 0) {
 		if (why == NULL)
 			cannot_use(path, r, &why);
@@ -403,7 +257,9 @@ store_close(struct store *s)
 	if (s == NULL)
 		return NULL;
 	if (s->in_transaction)
-		(void)commit(s);
+		(void)store_commit(s);
+	s->closing = true;
+	worker_free(s->worker);
 	for (size_t i = 0; i < s->statement_count; i++)
 		sqlite3_finalize(s->statements[i].handle);
 	sqlite3_close(s->db);
@@ -413,7 +269,10 @@ store_close(struct store *s)
 		event_free(s->latest_event);
 	if (s->lock_fd >= 0)
 		close(s->lock_fd);
-	free(s->waiters);
+	closep(&s->log_fd);
+	free(s->waiting.v);
+	free(s->committed.v);
+	free(s->syncing.v);
 	free(s);
 	return NULL;
 }

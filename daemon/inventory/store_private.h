@@ -1,6 +1,6 @@
 /*
- * store_private.h - inside inventory/: the database as store.c, which opens it and
- * commits, and statement.c share it.
+ * store_private.h - inside inventory/: the database as store.c, which opens it,
+ * commit.c and statement.c share it.
  */
 #ifndef STORE_PRIVATE_H
 #define STORE_PRIVATE_H
@@ -16,6 +16,7 @@
 #define LISTENERS_MAX  4
 
 struct event;
+struct worker;
 
 struct statement {
 	struct store *store;
@@ -31,6 +32,14 @@ struct waiter {
 	void *arg;
 };
 
+/* Who waits for the same. */
+struct waiters {
+	struct waiter *v;
+	size_t count;
+	size_t size;
+	bool wrote; /* there is something that has to be on disk */
+};
+
 struct listener {
 	void (*cb)(void *arg);
 	void *arg;
@@ -42,12 +51,17 @@ struct store {
 	struct event *commit_event; /* NULL without a loop */
 	struct event *latest_event; /* the same, where that doesn't get its turn */
 	bool in_transaction;
-	int failed; /* a write of this turn failed: it can't be committed */
-	struct waiter *waiters;
-	size_t waiter_count;
-	size_t waiter_size;
-	struct waiter *running; /* whose callbacks are being called */
-	size_t running_count;
+	int failed;             /* a write of this turn failed: it can't be committed */
+	struct waiters waiting; /* for this turn's commit */
+	struct waiters committed; /* for the next sync */
+	struct waiters syncing;   /* for the one that runs */
+	struct waiters running;   /* whose callbacks are being called */
+	struct worker *worker;    /* syncs the log; NULL without a loop */
+	int log_fd;
+	bool sync_running;
+	int sync_result; /* the thread's, until it is done */
+	bool broken;     /* the log may have a hole */
+	bool closing;
 	int64_t failed_at; /* a commit last failed; 0: they work */
 	bool opened;
 	bool damaged; /* said */
@@ -61,9 +75,17 @@ struct store {
 
 /* SQLite's result as negative errno; damage is said. */
 int store_errno(struct store *s, int code);
+int store_execute(struct store *s, const char *sql);
+
+/* ---- commit.c ---- */
+
 /* The transaction of this turn is there. */
 int store_begin(struct store *s);
 /* To whoever has asked for it. */
 void store_tell_failure(struct store *s, int r);
+/* It is over; not on disk yet. */
+int store_commit(struct store *s);
+/* The end of a turn that has written; an event callback, with the store. */
+void store_commit_cb(int fd, short what, void *arg);
 
 #endif

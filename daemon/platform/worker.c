@@ -1,7 +1,8 @@
 /*
  * worker.c - one thread for what is too slow for the loop.
  *
- * Called by the renewal code for making RSA keys. Two queues under one lock: jobs to
+ * Called by the renewal code for making RSA keys, and by bundle/writer.c, which has one
+ * of its own: a key takes seconds. Two queues under one lock: jobs to
  * do, and jobs done; an eventfd wakes the loop for the latter, so libevent needs no
  * locks. The thread must never touch libevent, the inventory or the log.
  */
@@ -32,8 +33,9 @@ struct worker {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t change;
-	struct jobs waiting; /* under lock, as the next two */
+	struct jobs waiting; /* under lock, as the next three */
 	struct jobs done;
+	bool busy;
 	bool stop;
 	int wake_fd;
 	struct event *wake_event;
@@ -80,11 +82,14 @@ work(void *arg)
 
 	pthread_mutex_lock(&w->lock);
 	while ((job = next_job(w)) != NULL) {
+		w->busy = true;
 		pthread_mutex_unlock(&w->lock);
 		job->run_cb(job->arg);
 		pthread_mutex_lock(&w->lock);
+		w->busy = false;
 		STAILQ_INSERT_TAIL(&w->done, job, entry);
 		eventfd_write(w->wake_fd, 1);
+		pthread_cond_broadcast(&w->change);
 	}
 	pthread_mutex_unlock(&w->lock);
 	return NULL;
@@ -193,11 +198,20 @@ worker_free(struct worker *w)
 	assert(!w->delivering);
 	pthread_mutex_lock(&w->lock);
 	w->stop = true;
-	pthread_cond_signal(&w->change);
+	pthread_cond_broadcast(&w->change);
 	pthread_mutex_unlock(&w->lock);
 	pthread_join(w->thread, NULL);
 	release(w);
 	return NULL;
+}
+
+void
+worker_wait(struct worker *w)
+{
+	pthread_mutex_lock(&w->lock);
+	while (w->busy || !STAILQ_EMPTY(&w->waiting))
+		pthread_cond_wait(&w->change, &w->lock);
+	pthread_mutex_unlock(&w->lock);
 }
 
 int
@@ -213,7 +227,7 @@ worker_run(
 	job->arg = arg;
 	pthread_mutex_lock(&w->lock);
 	STAILQ_INSERT_TAIL(&w->waiting, job, entry);
-	pthread_cond_signal(&w->change);
+	pthread_cond_broadcast(&w->change);
 	pthread_mutex_unlock(&w->lock);
 	return 0;
 }

@@ -161,6 +161,21 @@ files_write(struct bundles *bundles, const struct certificate_spec *spec,
 	return r;
 }
 
+int
+files_start(struct writer *writer, struct bundles *bundles,
+    const struct certificate_spec *spec, const struct issued *rows, size_t count,
+    writing_done_cb *done_cb, void *arg, struct writing **ret)
+{
+	_cleanup_(clear) struct contents c = { 0 };
+	int r;
+
+	*ret = NULL;
+	r = fill(&c, spec, rows, count);
+	if (r < 0 || c.bundle.pair_count == 0)
+		return r; /* of no kind that is wanted: what is served stays */
+	return writer_start(writer, bundles, &c.bundle, done_cb, arg, ret);
+}
+
 static bool
 looks(struct bundles *bundles, const struct certificate_spec *spec,
     const struct issued *rows, size_t count, enum bundle_look look)

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 
+#include "bundle/writer.h"
 #include "config/config.h"
 #include "inventory/inventory.h"
 
@@ -17,6 +18,11 @@ struct bundles;
  * the bundle_group doesn't exist; else as bundle_write(). */
 int files_write(struct bundles *bundles, const struct certificate_spec *spec,
     const struct issued *rows, size_t count);
+/* The same in the thread, for what is issued. *ret is NULL where there is nothing to
+ * write: then done_cb isn't called. */
+int files_start(struct writer *writer, struct bundles *bundles,
+    const struct certificate_spec *spec, const struct issued *rows, size_t count,
+    writing_done_cb *done_cb, void *arg, struct writing **ret);
 /* What a failure of files_write() is called, for people. */
 #define FILES_EXPLAIN_SIZE 320
 const char *files_explain(

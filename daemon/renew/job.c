@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "bundle/bundle.h"
+#include "bundle/writer.h"
 #include "deploy/deploy.h"
 #include "deploy/verify.h"
 #include "inventory/store.h"
@@ -83,6 +83,7 @@ job_free(struct job *j)
 		return NULL;
 	gate_leave(j);
 	order_free(j->order);
+	writing_forget(j->writing);
 	acme_result_free(j->hope);
 	deploy_cancel(j->deploy);
 	if (j->verify != NULL)
@@ -99,42 +100,70 @@ job_free(struct job *j)
 /* ---- bundle ---- */
 
 static void
-written(struct job *j, char *bundled)
+note_written(struct job *j, int r)
 {
 	struct certificate *c = j->row;
 
+	j->written = r == 0;
+	j->unwritten = r < 0;
+	if (r < 0) {
+		job_note_unwritten(j, r);
+		return;
+	}
 	if (j->issued_count == 0 && c->placeholder_since == 0)
 		c->placeholder_since = clock_now();
 	free(c->bundled);
-	c->bundled = bundled;
+	c->bundled = due_bundle(j->spec, j->issued, j->issued_count);
 	said_forget(j->renewals->said, c->id, SAID_FILES);
 	log_line(LOG_INFO, &(struct log_fields){ .certificate = c->name },
 	    j->issued_count > 0 ? "files written" : "placeholder written");
 }
 
-/* True: it has to wait. */
+static void
+written_cb(int r, void *arg)
+{
+	struct job *j = arg;
+
+	j->writing = NULL;
+	note_written(j, r);
+	job_step(j);
+}
+
+static bool
+wants_files(const struct job *j)
+{
+	_cleanup_free_ char *wanted = due_bundle(j->spec, j->issued, j->issued_count);
+	const char *bundled = j->row->bundled;
+
+	if (wanted == NULL || *wanted == '\0' || j->written || j->unwritten)
+		return false;
+	return bundled == NULL || strcmp(wanted, bundled) != 0 ||
+	    !files_intact(j->renewals->bundles, j->spec, j->issued, j->issued_count);
+}
+
+/* True: it has to wait. A placeholder isn't: nothing waits for the disk there. */
 static bool
 bundle_step(struct job *j)
 {
-	const struct certificate *c = j->row;
-	_cleanup_free_ char *wanted = due_bundle(j->spec, j->issued, j->issued_count);
-	int r;
+	struct renewals *r = j->renewals;
+	int e;
 
-	if (wanted == NULL || *wanted == '\0' || j->unwritten ||
-	    (c->bundled != NULL && strcmp(wanted, c->bundled) == 0 &&
-		files_intact(
-		    j->renewals->bundles, j->spec, j->issued, j->issued_count)))
+	if (j->writing != NULL)
+		return true;
+	if (!wants_files(j))
 		return false;
-	j->waiting_for_idle = deploy_reloading(j->renewals->means.deploy);
+	j->waiting_for_idle = deploy_reloading(r->means.deploy);
 	if (j->waiting_for_idle)
 		return true;
-	r = files_write(j->renewals->bundles, j->spec, j->issued, j->issued_count);
-	j->unwritten = r < 0;
-	if (r < 0)
-		job_note_unwritten(j, r);
-	else
-		written(j, steal_ptr(wanted));
-	return false;
+	if (j->issued_count == 0) {
+		note_written(j, files_write(r->bundles, j->spec, NULL, 0));
+		return false;
+	}
+	e = files_start(r->writer, r->bundles, j->spec, j->issued, j->issued_count,
+	    written_cb, j, &j->writing);
+	if (e < 0)
+		note_written(j, e);
+	return j->writing != NULL;
 }
 
 /* ---- end ---- */

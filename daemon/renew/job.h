@@ -21,11 +21,14 @@ struct repair;
 struct revoker;
 struct said;
 struct verify;
+struct writer;
+struct writing;
 
 struct renewals {
 	struct renewal_means means;
 	const struct config *config; /* lent */
 	struct bundles *bundles;     /* lent */
+	struct writer *writer;       /* of files, in a thread */
 	bool started;                /* stored challenges are published */
 	struct repair *repair;
 	unsigned generation; /* of the configuration */
@@ -56,11 +59,13 @@ struct job {
 	bool ordering;              /* counted in renewals->ordering */
 	enum acme_key_type ordered; /* last */
 	bool again;                 /* somebody wants another renewal after this */
-	bool stale;           /* what is wanted has changed: looked at again after */
-	bool tried;           /* an order of this attempt has failed: no more of them */
-	bool unwritten;       /* its files could not be written in this attempt */
-	unsigned generation;  /* of the configuration that it was loaded by */
-	bool handed;          /* it is its turn, says the queue, and no other's */
+	bool stale;     /* what is wanted has changed: looked at again after */
+	bool tried;     /* an order of this attempt has failed: no more of them */
+	bool written;   /* its files were, in this attempt */
+	bool unwritten; /* or they could not be */
+	struct writing *writing; /* they are on their way */
+	unsigned generation;     /* of the configuration that it was loaded by */
+	bool handed;             /* it is its turn, says the queue, and no other's */
 	struct ca_limits *at; /* whose orders in flight it is counted among, or NULL */
 	size_t ca;            /* index into spec->cas */
 	bool order_begun;     /* in this attempt */

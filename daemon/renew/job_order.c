@@ -193,7 +193,7 @@ ordered_cb(const struct acme_result *failure, void *arg)
 		else
 			job_note_success(j);
 		j->row->last_success = clock_now();
-		j->unwritten = false;
+		j->written = j->unwritten = false;
 		ca_gives(j, ca);
 	} else if (strcmp(failure->stage, "store") == 0) {
 		j->tried =

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "bundle/bundle.h"
+#include "bundle/writer.h"
 #include "deploy/deploy.h"
 #include "inventory/authorizations.h"
 #include "platform/clock.h"
@@ -41,6 +42,7 @@ removal_purge(struct renewals *r, const struct certificate *c)
 {
 	int e;
 
+	writer_wait(r->writer, c->name); /* for a job that was dropped */
 	e = bundle_remove(r->bundles, c->name);
 	if (e < 0 && e != -EEXIST) /* in its place is something that isn't ours */
 		return e;

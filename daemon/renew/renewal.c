@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "bundle/writer.h"
 #include "deploy/deploy.h"
 #include "inventory/store.h"
 #include "platform/clock.h"
@@ -54,6 +55,7 @@ idle_cb(void *arg)
 	struct job *j;
 	struct job *next;
 
+	writer_poke(r->writer);
 	for (j = TAILQ_FIRST(&r->jobs); j != NULL; j = next) {
 		next = TAILQ_NEXT(j, entry);
 		if (j->waiting_for_idle) {
@@ -61,6 +63,15 @@ idle_cb(void *arg)
 			job_step(j);
 		}
 	}
+}
+
+/* A server that reads files finds them all of one generation. */
+static bool
+may_switch_cb(void *arg)
+{
+	const struct renewals *r = arg;
+
+	return !deploy_reloading(r->means.deploy);
 }
 
 void
@@ -109,6 +120,8 @@ renewals_new(const struct renewal_means *means, struct renewals **ret)
 	if (e == 0)
 		e = queue_new(r, &r->queue);
 	if (e == 0)
+		e = writer_new(means->base, &r->writer);
+	if (e == 0)
 		e = said_new(&r->said);
 	if (e == 0)
 		e = hours_new(means->store, &r->hours);
@@ -122,6 +135,7 @@ renewals_new(const struct renewal_means *means, struct renewals **ret)
 		e = ari_new(r, &r->ari);
 	if (e < 0)
 		return e;
+	writer_on_switch(r->writer, may_switch_cb, r);
 	deploy_on_idle(means->deploy, idle_cb, r);
 	store_on_failure(means->store, commits_cb, r);
 	*ret = steal_ptr(r);
@@ -152,6 +166,7 @@ renewals_free(struct renewals *r)
 		TAILQ_REMOVE(&r->jobs, j, entry);
 		job_free(j);
 	}
+	writer_free(r->writer);
 	repair_free(r->repair);
 	accounts_drop(r);
 	free_cas(r->cas, r->ca_count);
@@ -217,7 +232,7 @@ renewals_due(struct renewals *r, int64_t certificate)
 	struct job *j;
 	int e;
 
-	if (r->stalled_until > clock_now())
+	if (r->stalled_until > clock_now() || !writer_has_room(r->writer))
 		return false;
 	if (renewals_job(r, certificate) != NULL)
 		return true;

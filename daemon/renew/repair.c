@@ -30,7 +30,7 @@
 static const struct repair_slice usual = { 5000, 5000 };
 
 /* Of what it does to one certificate. */
-enum outcome { LOOKED, WRITTEN, FAILED, BUSY };
+enum outcome { LOOKED, WRITTEN, HANDED, FAILED, BUSY };
 
 typedef bool look_fn(struct bundles *bundles, const struct certificate_spec *spec,
     const struct issued *rows, size_t count);
@@ -72,9 +72,11 @@ struct repair {
 
 /* Of many the first are named, or the journal would drop what others say. */
 static int
-level(struct repair *p, enum outcome outcome, int usually)
+level(struct repair *p, int usually)
 {
-	return p->active && p->counts[outcome] >= MENTIONS_MAX ? LOG_DEBUG : usually;
+	size_t said = p->counts[WRITTEN] + p->counts[HANDED];
+
+	return p->active && said >= MENTIONS_MAX ? LOG_DEBUG : usually;
 }
 
 static void
@@ -84,20 +86,28 @@ say_written(struct repair *p, const struct job *j)
 
 	if (j->row->bundled != NULL) {
 		f.event = LOG_EVENT_FILES_REPAIRED;
-		log_line(level(p, WRITTEN, LOG_WARNING), &f,
+		log_line(level(p, LOG_WARNING), &f,
 		    "its files were missing or damaged, and are written again");
 	} else if (j->issued_count == 0) {
 		f.event = LOG_EVENT_PLACEHOLDER;
-		log_line(level(p, WRITTEN, LOG_INFO), &f, "placeholder written");
+		log_line(level(p, LOG_INFO), &f, "placeholder written");
 	}
 }
 
+/* HANDED: to its job, once the loop runs. */
 static enum outcome
 rewrite(struct repair *p, struct job *j)
 {
 	struct certificate *c = j->row;
 	int e;
 
+	/* many are written at once there, and nothing waits for the disk */
+	if (j->issued_count > 0 && p->renewals->started) {
+		say_written(p, j);
+		free(c->bundled);
+		c->bundled = NULL;
+		return HANDED;
+	}
 	e = files_write(p->renewals->bundles, j->spec, j->issued, j->issued_count);
 	if (e < 0) { /* its job tries again, and says so */
 		free(c->bundled);
@@ -148,7 +158,7 @@ wants_job(struct job *j, enum outcome files)
 {
 	bool revived = revive(j);
 
-	return revived || files == FAILED || files == BUSY ||
+	return revived || files == HANDED || files == FAILED || files == BUSY ||
 	    (files == WRITTEN && j->issued_count > 0) || job_wants_order(j) ||
 	    job_wants_deploy(j);
 }
@@ -248,15 +258,16 @@ static void
 finish(struct repair *p)
 {
 	uint64_t us = clock_monotonic_us() - p->began_us;
-	int what = p->counts[FAILED] > 0                        ? LOG_WARNING
-	    : p->counts[WRITTEN] > MENTIONS_MAX || us > LONG_US ? LOG_INFO
-								: LOG_DEBUG;
+	size_t written = p->counts[WRITTEN] + p->counts[HANDED];
+	int what = p->counts[FAILED] > 0             ? LOG_WARNING
+	    : written > MENTIONS_MAX || us > LONG_US ? LOG_INFO
+						     : LOG_DEBUG;
 
 	p->active = false;
 	log_line(what, NULL,
 	    "the files of %zu certificates were looked at: %zu written, %zu failed,"
 	    " in %.1f s; longest turn %.1f ms",
-	    p->all, p->counts[WRITTEN], p->counts[FAILED], (double)us / 1e6,
+	    p->all, written, p->counts[FAILED], (double)us / 1e6,
 	    (double)p->longest_us / 1e3);
 	schedule_poke(p->renewals->means.schedule);
 }

@@ -69,6 +69,7 @@ def test_metrics(renewd: Renewd, pebble: Pebble) -> None:
     assert m.get("renewd_acme_request_duration_seconds_bucket", ca="pebble", le="+Inf") == requests
     assert m.get("renewd_challenge_requests_total", result="served") >= 1
     assert m.get("renewd_orders_active") == 0
+    assert 0 < m.get("renewd_loop_turn_max_seconds") < 10
     assert m.sum("renewd_build_info") == 1
     assert renewd.ctl("metrics").stdout.count("# TYPE") == len(m.types) >= 19
 

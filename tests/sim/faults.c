@@ -105,6 +105,12 @@ fdatasync(int fd)
 }
 
 int
+syncfs(int fd)
+{
+	return fsync(fd);
+}
+
+int
 mkdirat(int dir, const char *path, mode_t mode)
 {
 	if (armed != FAULT_NONE && hit())
