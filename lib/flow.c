@@ -17,7 +17,6 @@
 #include "result.h"
 #include "session.h"
 
-#define ORDER_POLL_MS      500
 #define PROCESSING_MAX_MS  (600 * FLOW_SECOND)
 #define RETRY_AFTER_MAX_MS (300 * FLOW_SECOND)
 #define POLL_MAX_MS        (10 * FLOW_SECOND)
@@ -85,6 +84,7 @@ copy_surroundings(struct acme_flow *f, const struct acme_plan *plan)
 	}
 	if (r == 0 && plan->session != NULL) {
 		f->origins = session_origins(plan->session);
+		f->patience = patience_ref(session_patience(plan->session));
 		r = f->origins != NULL ? 0 : -ENOMEM;
 	}
 	return r;
@@ -153,6 +153,7 @@ acme_flow_free(struct acme_flow *f)
 	free(f->preferred_chain);
 	free(f->csr);
 	free(f->origins);
+	patience_free(f->patience);
 	free(f->alternates);
 	free(f->order_url);
 	acme_chain_free(f->chain);
@@ -244,6 +245,14 @@ flow_wait_for(struct acme_flow *f, const struct acme_reply *reply, int64_t delay
 }
 
 void
+flow_learn(struct acme_flow *f, enum patience_for what, bool ready)
+{
+	if (f->first_look)
+		patience_learn(f->patience, what, ready);
+	f->first_look = false;
+}
+
+void
 flow_slower(struct acme_flow *f)
 {
 	f->poll_delay += f->poll_delay / 2;
@@ -256,15 +265,21 @@ flow_slower(struct acme_flow *f)
 static enum flow_state
 wait_processing(struct acme_flow *f, const struct acme_reply *reply)
 {
+	bool begun = false;
+
 	if (f->state != FLOW_ORDERED || f->deadline == 0) {
 		f->deadline = f->now + PROCESSING_MAX_MS;
-		f->poll_delay = ORDER_POLL_MS;
+		f->poll_delay = patience_ms(f->patience, PATIENCE_ISSUE);
+		begun = true;
 	}
 	if (f->now >= f->deadline)
 		return flow_fail(f,
 		    has_answered(acme_result_new(ACME_RETRY, "finalize",
 			"the CA is still working on the order; it will be asked again")));
 	flow_wait_for(f, reply, f->poll_delay);
+	f->first_look = begun && f->obey_until <= f->now;
+	if (f->poll_delay < POLL_MIN_MS)
+		f->poll_delay = POLL_MIN_MS;
 	flow_slower(f);
 	return FLOW_ORDERED;
 }
@@ -341,6 +356,8 @@ flow_read_order(struct acme_flow *f, const struct acme_reply *reply, const char 
 	if (reply->body == NULL ||
 	    wire_order_read(reply->body, reply->body_len, &order) < 0)
 		return flow_nonsense(f, stage, "an order that can't be read");
+	if (f->state == FLOW_ORDERED)
+		flow_learn(f, PATIENCE_ISSUE, order->status != WIRE_PROCESSING);
 	return pick_leg(f, reply, order);
 }
 

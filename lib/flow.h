@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "acme.h"
+#include "patience.h"
 #include "wire.h"
 
 #define FLOW_SECOND INT64_C(1000) /* times are in milliseconds */
@@ -101,7 +102,9 @@ struct acme_flow {
 	int64_t wait_until;
 	int64_t obey_until; /* the CA said so: not to be shortened */
 	int64_t poll_delay;
-	int64_t deadline; /* of the leg: validation or processing */
+	int64_t deadline;          /* of the leg: validation or processing */
+	struct patience *patience; /* of the session; NULL: without */
+	bool first_look;           /* the next one, and when was ours to say */
 	unsigned steps;
 };
 
@@ -123,6 +126,8 @@ enum flow_state flow_read_order(
     struct acme_flow *f, const struct acme_reply *reply, const char *stage);
 /* Notes until when the reply wants nothing to be asked; false: it doesn't say. */
 bool flow_obey(struct acme_flow *f, const struct acme_reply *reply);
+/* Was the CA ready when it was looked at for the first time? */
+void flow_learn(struct acme_flow *f, enum patience_for what, bool ready);
 /* Wait as long as the reply says, or else for delay. */
 void flow_wait_for(struct acme_flow *f, const struct acme_reply *reply, int64_t delay);
 /* The next poll comes later. */

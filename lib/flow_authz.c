@@ -16,7 +16,6 @@
 
 #define COMPOUND          "urn:ietf:params:acme:error:compound"
 #define FIRST_POLL_MS     (3 * FLOW_SECOND) /* where the CA's request isn't seen here */
-#define FETCHED_POLL_MS   150               /* where it is */
 #define POLL_MIN_MS       250
 #define VALIDATION_MAX_MS (300 * FLOW_SECOND)
 #define OTHERS_MAX_MS     (30 * FLOW_SECOND) /* for the other names, after one failed */
@@ -230,7 +229,9 @@ wait_poll(struct acme_flow *f)
 	bool fetched = all_fetched(f);
 
 	f->poll_delay = fetched ? POLL_MIN_MS : FIRST_POLL_MS;
-	f->wait_until = f->now + (fetched ? FETCHED_POLL_MS : FIRST_POLL_MS);
+	f->wait_until = f->now +
+	    (fetched ? patience_ms(f->patience, PATIENCE_VALIDATION) : FIRST_POLL_MS);
+	f->first_look = fetched && f->wait_until >= f->obey_until;
 	if (f->wait_until < f->obey_until)
 		f->wait_until = f->obey_until;
 	return FLOW_POLL;
@@ -356,6 +357,7 @@ flow_authz_got_poll(struct acme_flow *f, const struct acme_reply *reply)
 	a->open = false;
 	if (!read_authz(f, reply, &state))
 		return state;
+	flow_learn(f, PATIENCE_VALIDATION, a->valid || a->failed);
 	if (!a->valid && !a->failed && a->complaint != NULL)
 		give_up(a, steal_ptr(a->complaint));
 	if (a->failed)
@@ -449,13 +451,14 @@ flow_authz_failure(const struct acme_flow *f)
 void
 acme_flow_fetched(struct acme_flow *f, int64_t now, const char *token)
 {
-	int64_t soon = now + FETCHED_POLL_MS;
+	int64_t soon = now + patience_ms(f->patience, PATIENCE_VALIDATION);
 
 	for (size_t i = 0; i < f->authz_count; i++)
 		if (f->authz[i].token != NULL && strcmp(f->authz[i].token, token) == 0)
 			f->authz[i].fetched = true;
 	if (f->state != FLOW_POLL || !all_fetched(f) || f->poll_delay != FIRST_POLL_MS)
 		return; /* not waiting for it, or it has made us look already */
+	f->first_look = soon >= f->obey_until;
 	if (soon < f->obey_until)
 		soon = f->obey_until;
 	if (soon < f->wait_until)

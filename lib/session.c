@@ -38,6 +38,7 @@ struct acme_session {
 	struct acme_result *result;       /* why it isn't ready */
 	char *nonces[NONCES_MAX];         /* the newest last, and used first */
 	size_t nonce_count;
+	struct patience *patience;
 };
 
 DEFINE_CLEANUP(struct acme_session, acme_session_free)
@@ -128,7 +129,8 @@ acme_session_new(const char *directory_url, const struct acme_key *key,
 	s = calloc(1, sizeof(*s));
 	if (s == NULL)
 		return -ENOMEM;
-	r = copy(directory_url, &s->directory_url);
+	s->patience = patience_new();
+	r = s->patience != NULL ? copy(directory_url, &s->directory_url) : -ENOMEM;
 	if (r == 0)
 		r = copy_account(s, key, account);
 	if (r < 0)
@@ -149,6 +151,7 @@ acme_session_free(struct acme_session *s)
 	wire_directory_free(s->directory);
 	free(s->payload);
 	acme_result_free(s->result);
+	patience_free(s->patience);
 	free(s);
 	return NULL;
 }
@@ -440,6 +443,12 @@ session_url(const struct acme_session *s, enum acme_action action)
 		if (urls[i].action == action)
 			return urls[i].url;
 	return NULL;
+}
+
+struct patience *
+session_patience(const struct acme_session *s)
+{
+	return s->patience;
 }
 
 const struct acme_key *
