@@ -22,6 +22,7 @@
 #include "renew/hours.h"
 #include "renew/order.h"
 #include "renew/own_key.h"
+#include "renew/rollback.h"
 #include "renew/said.h"
 
 #define CHANCES 16
@@ -42,7 +43,7 @@ job_load_issued(struct job *j)
 	issued_free_all(j->issued, j->issued_count);
 	j->issued = rows;
 	j->issued_count = count;
-	return 0;
+	return rollback_load(j);
 }
 
 int
@@ -88,6 +89,8 @@ job_free(struct job *j)
 	if (j->verify != NULL)
 		j->renewals->verifying--;
 	verify_free(j->verify);
+	rollback_clear(j);
+	free(j->broken);
 	issued_free_all(j->issued, j->issued_count);
 	certificate_spec_free(j->spec);
 	certificate_free(j->row);
@@ -105,8 +108,7 @@ written(struct job *j, char *bundled)
 
 	if (j->issued_count == 0 && c->placeholder_since == 0)
 		c->placeholder_since = clock_now();
-	free(c->bundled);
-	c->bundled = bundled;
+	rollback_note_files(c, bundled);
 	said_forget(j->renewals->said, c->id, SAID_FILES);
 	log_line(LOG_INFO, &(struct log_fields){ .certificate = c->name },
 	    j->issued_count > 0 ? "files written" : "placeholder written");
@@ -117,18 +119,20 @@ static bool
 bundle_step(struct job *j)
 {
 	const struct certificate *c = j->row;
-	_cleanup_free_ char *wanted = due_bundle(j->spec, j->issued, j->issued_count);
+	const struct certificate_spec *spec = rollback_spec(j);
+	size_t count;
+	const struct issued *rows = rollback_rows(j, &count);
+	_cleanup_free_ char *wanted = due_bundle(spec, rows, count);
 	int r;
 
 	if (wanted == NULL || *wanted == '\0' || j->unwritten ||
 	    (c->bundled != NULL && strcmp(wanted, c->bundled) == 0 &&
-		files_intact(
-		    j->renewals->bundles, j->spec, j->issued, j->issued_count)))
+		files_intact(j->renewals->bundles, spec, rows, count)))
 		return false;
 	j->waiting_for_idle = deploy_reloading(j->renewals->means.deploy);
 	if (j->waiting_for_idle)
 		return true;
-	r = files_write(j->renewals->bundles, j->spec, j->issued, j->issued_count);
+	r = files_write(j->renewals->bundles, spec, rows, count);
 	j->unwritten = r < 0;
 	if (r < 0)
 		job_note_unwritten(j, r);
@@ -239,6 +243,17 @@ job_drop(struct job *j)
 	renewals_ended(r);
 }
 
+/* When to look again; what has gone back to the generation before, when that ends. */
+static int64_t
+next_time(const struct job *j, const struct deployment *rows, size_t count, int64_t now)
+{
+	int64_t at = due_next(
+	    j->row, j->spec, j->renewals->config, j->issued_count, rows, count, now);
+	int64_t end = rollback_end(j);
+
+	return end != 0 && at > end ? end : at;
+}
+
 void
 job_replan(struct job *j)
 {
@@ -251,9 +266,7 @@ job_replan(struct job *j)
 	plan(j);
 	if (c->next_at == 0 || c->next_at > now) { /* else it waits for its turn */
 		(void)deployment_list(store, c->id, &rows, &count);
-		c->next_at = job_wants_order(j)
-		    ? now
-		    : due_next(c, j->spec, j->issued_count, rows, count, now);
+		c->next_at = job_wants_order(j) ? now : next_time(j, rows, count, now);
 		deployment_free_all(rows, count);
 	}
 	(void)certificate_save(store, c);
@@ -275,7 +288,7 @@ finish(struct job *j)
 	plan(j);
 	(void)deployment_list(r->means.store, j->row->id, &rows, &count);
 	tidy(j, rows, count);
-	j->row->next_at = due_next(j->row, j->spec, j->issued_count, rows, count, now);
+	j->row->next_at = next_time(j, rows, count, now);
 	if (j->unwritten &&
 	    (j->row->next_at == 0 || j->row->next_at > now + JOB_FILES_SECONDS))
 		j->row->next_at = now + JOB_FILES_SECONDS;
