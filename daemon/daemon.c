@@ -248,7 +248,20 @@ same_text(const char *a, const char *b)
 	return strcmp(a, b) == 0;
 }
 
-/* Is what is verified the same? Otherwise it is looked at anew. */
+static bool
+same_windows(const struct windows *a, const struct windows *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (size_t i = 0; i < a->n; i++)
+		if (a->v[i].days != b->v[i].days || a->v[i].from != b->v[i].from ||
+		    a->v[i].to != b->v[i].to)
+			return false;
+	return true;
+}
+
+/* Is what is verified the same, and what is waited for? Otherwise it is looked at anew.
+ */
 static bool
 verifies_same(const struct config *a, const struct config *b)
 {
@@ -258,7 +271,8 @@ verifies_same(const struct config *a, const struct config *b)
 		const struct target_config *x = &a->targets[i], *y = &b->targets[i];
 
 		if (strcasecmp(x->name, y->name) != 0 || x->verify.n != y->verify.n ||
-		    x->verify_interval.seconds != y->verify_interval.seconds)
+		    x->verify_interval.seconds != y->verify_interval.seconds ||
+		    x->require != y->require || !same_windows(&x->windows, &y->windows))
 			return false;
 		for (size_t k = 0; k < x->verify.n; k++)
 			if (strcmp(x->verify.v[k], y->verify.v[k]) != 0)

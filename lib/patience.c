@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #define LEAST_MS 20
-#define MOST_MS  5000
+#define MOST_MS  10000
 #define EARLIER  32 /* by this part of it */
 
 /* Before anything was learned. */

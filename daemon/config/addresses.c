@@ -17,6 +17,14 @@
 
 #define URL_MAX 2048
 
+const char *const config_starttls[STARTTLS_KINDS] = {
+	[STARTTLS_SMTP] = "smtp",
+	[STARTTLS_IMAP] = "imap",
+	[STARTTLS_POP3] = "pop3",
+	[STARTTLS_LDAP] = "ldap",
+	[STARTTLS_POSTGRES] = "postgres",
+};
+
 /* 1 to 65535, in digits. */
 static bool
 is_port(const char *text)
@@ -65,6 +73,31 @@ read_listen(struct parse *p, struct words *w, void *object)
 			r = value_must_be(p,
 			    "numeric addresses with a port, such as 0.0.0.0:80 or [::]:80",
 			    w->v[i]);
+	return r < 0 ? r : value_take_words(p, w, object);
+}
+
+/* [smtp://]192.0.2.1:25; who speaks what is deploy/starttls.c's. */
+static int
+read_verify(struct parse *p, struct words *w, void *object)
+{
+	int r = value_check_words(p, w, true);
+
+	for (size_t i = 0; r != -ENOMEM && i < w->n; i++) {
+		const char *address = w->v[i];
+
+		for (size_t k = 0; k < ELEMENTS(config_starttls); k++) {
+			size_t len = strlen(config_starttls[k]);
+
+			if (strncmp(w->v[i], config_starttls[k], len) == 0 &&
+			    strncmp(w->v[i] + len, "://", 3) == 0)
+				address = w->v[i] + len + 3;
+		}
+		if (!is_listen_address(address))
+			r = value_must_be(p,
+			    "numeric addresses with a port, such as 127.0.0.1:443 or "
+			    "smtp://127.0.0.1:25 (smtp, imap, pop3, ldap, postgres)",
+			    w->v[i]);
+	}
 	return r < 0 ? r : value_take_words(p, w, object);
 }
 
@@ -210,6 +243,8 @@ const struct value_type value_listen = { INI_LIST, read_listen, value_print_word
 	value_clear_words, NULL };
 const struct value_type value_directory = { INI_TEXT, read_directory, value_print_text,
 	value_clear_text, NULL };
+const struct value_type value_verify = { INI_LIST, read_verify, value_print_words,
+	value_clear_words, NULL };
 const struct value_type value_proxy = { INI_TEXT, read_proxy, print_proxy,
 	value_clear_text, NULL };
 const struct value_type value_contact = { INI_LIST, read_contact, value_print_words,

@@ -61,6 +61,32 @@ enum target_type {
 	TARGET_SYSTEMD = 5,
 };
 
+/* Hours of a day, in local time. */
+struct window {
+	unsigned days; /* a bit each, that of Sunday is 1 */
+	int from, to;  /* minutes; to isn't later: it ends on the next day */
+};
+
+#define WINDOWS_MAX 16
+struct windows {
+	struct window v[WINDOWS_MAX];
+	size_t n; /* 0: always */
+};
+
+/* What is spoken before TLS at an address of `verify`, where it begins with this name
+ * and "://". */
+enum starttls {
+	STARTTLS_SMTP,
+	STARTTLS_IMAP,
+	STARTTLS_POP3,
+	STARTTLS_LDAP,
+	STARTTLS_POSTGRES,
+	STARTTLS_KINDS,
+};
+extern const char *const config_starttls[STARTTLS_KINDS];
+
+enum verify_names { VERIFY_NAMES_FIRST, VERIFY_NAMES_ALL };
+
 struct target_config {
 	char *name;
 	enum target_type type;
@@ -77,6 +103,10 @@ struct target_config {
 	struct duration timeout;   /* exec, test_command */
 	struct words verify;       /* addresses to look at; none: it isn't verified */
 	struct duration verify_interval;
+	enum verify_names verify_names;
+	bool roll_back;
+	bool require;           /* those after it wait until it has taken them */
+	struct windows windows; /* when it may be told */
 };
 
 /* One [certificate NAME] as it stands in a file. */

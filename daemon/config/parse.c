@@ -306,6 +306,9 @@ check_needed(struct parse *p, const struct section *s, const struct target_confi
 	if (t->type == TARGET_NGINX && !section_gives(s, "unit") &&
 	    !section_gives(s, "pidfile"))
 		complain(p, s, NULL, "needs \"unit\" or \"pidfile\"");
+	if (t->roll_back && t->verify.n == 0)
+		complain(p, s, NULL,
+		    "needs \"verify\" for \"roll_back\", to see what is broken");
 }
 
 /* A pidfile's process must be the server itself. */

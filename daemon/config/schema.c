@@ -152,13 +152,19 @@ static const struct schema_key deploy_keys[] = {
 	  .types = EXEC, .help = "after which the program is ended" },
 	{ "bundle_path", &value_bundle_path, TARGET(bundle_path), .types = HAPROXY,
 	  .help = "where HAProxy reads a bundle, with {name} for the certificate's" },
-	{ "verify", &value_listen, TARGET(verify), .max = 16,
-	  .help = "numeric addresses with a port, where its certificates have to be served" },
+	{ "verify", &value_verify, TARGET(verify), .max = 16,
+	  .help = "numeric addresses with a port, where its certificates have to be served;"
+	  " smtp://, imap://, pop3://, ldap:// or postgres:// before one: with STARTTLS" },
+	{ "verify_names", &value_verify_names, TARGET(verify_names), "first",
+	  .help = "which names are asked for there: first or all" },
 	{ "verify_interval", &value_duration, TARGET(verify_interval), "6h", .min = 1,
 	  .max = 30 * 86400, .help = "how often to look there again" },
-	{ "roll_back", &value_later, .help = "the old bundle again where verify fails" },
-	{ "deploy_window", &value_later, .help = "when deployments may happen" },
-	{ "require", &value_later, .help = "a renewal counts only when it is deployed" },
+	{ "roll_back", &value_bool, TARGET(roll_back), "no",
+	  .help = "yes: the bundle of before again where the new one broke the server" },
+	{ "deploy_window", &value_windows, TARGET(windows), .max = 8 * WINDOWS_MAX,
+	  .help = "when it may be told, in local time, such as Mon-Fri 02:00-05:00" },
+	{ "require", &value_bool, TARGET(require), "no",
+	  .help = "yes: where it fails, the targets after it wait, and so does --wait" },
 };
 
 #define KEYS(rows) .keys = (rows), .count = ELEMENTS(rows)

@@ -285,6 +285,12 @@ static const struct choice target_choices[] = {
 	{ NULL, 0 },
 };
 
+static const struct choice verify_names_choices[] = {
+	{ "first", VERIFY_NAMES_FIRST },
+	{ "all", VERIFY_NAMES_ALL },
+	{ NULL, 0 },
+};
+
 static const struct choice action_choices[] = {
 	{ "reload", UNIT_RELOAD },
 	{ "restart", UNIT_RESTART },
@@ -456,16 +462,6 @@ read_command(struct parse *p, struct words *w, void *object)
 	return value_take_words(p, w, object);
 }
 
-/* ---- What this version hasn't got ----------------------------------------------- */
-
-static int
-refuse(struct parse *p, struct words *w, void *object)
-{
-	(void)w;
-	(void)object;
-	return value_error(p, "\"%s\" is not supported by this version", p->key->name);
-}
-
 #define TEXT(read)                                             \
   {                                                            \
     INI_TEXT, (read), value_print_text, value_clear_text, NULL \
@@ -492,8 +488,9 @@ const struct value_type value_redirect = { INI_TEXT, read_choice, print_choice, 
 	redirect_choices };
 const struct value_type value_hmac = { INI_TEXT, read_choice, print_choice, NULL,
 	hmac_choices };
+const struct value_type value_verify_names = { INI_TEXT, read_choice, print_choice,
+	NULL, verify_names_choices };
 const struct value_type value_target_type = { INI_TEXT, read_choice, print_choice, NULL,
 	target_choices };
 const struct value_type value_command = { INI_COMMAND, read_command, value_print_words,
 	value_clear_words, NULL };
-const struct value_type value_later = { INI_TEXT, refuse, NULL, NULL, NULL };

@@ -93,6 +93,38 @@ certificates_deploy(struct call *call)
 	ask_targets(call, "no \"deploy\" is configured for it", renewals_deploy);
 }
 
+static const struct {
+	int error;
+	const char *sentence;
+} refusals[] = {
+	{ -ENODATA, "nothing has been issued yet" },
+	{ -ENOENT, "there is no certificate before the one that is in use" },
+	{ -EALREADY, "it has gone back to the certificate of before already" },
+	{ -EKEYEXPIRED, "the certificate of before has expired, or is about to" },
+	{ -EKEYREVOKED, "the certificate of before was revoked, or its key is known" },
+	{ -EBADMSG, NAMED_UNREADABLE },
+};
+
+void
+certificates_rollback(struct call *call)
+{
+	_cleanup_(certificate_freep) struct certificate *c = NULL;
+	int r;
+
+	if (named_find(call, &c) < 0)
+		return;
+	r = renewals_rollback(call->service->means.renewals, c);
+	for (size_t i = 0; i < ELEMENTS(refusals); i++)
+		if (r == refusals[i].error) {
+			named_refuse(call, 409, refusals[i].sentence);
+			return;
+		}
+	if (r < 0)
+		call_refuse_store(call->http, "written", r);
+	else
+		named_reply_saved(call, 202);
+}
+
 void
 certificates_verify(struct call *call)
 {

@@ -30,6 +30,21 @@ judge_due(struct facts *f)
 	return 0;
 }
 
+/* One of another certificate than the present one means nothing. */
+static int
+load_rollback(struct facts *f, struct store *store)
+{
+	_cleanup_(rollback_freep) struct rollback *row = NULL;
+	int r = rollback_get(store, f->certificate->id, &row);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	if (f->spec != NULL &&
+	    due_is_rolled_back(row, f->spec, f->issued, f->issued_count))
+		f->rollback = steal_ptr(row);
+	return 0;
+}
+
 int
 facts_load(struct facts *f, struct store *store, const struct config *config,
     const struct renewals *renewals, const struct certificate *c, int64_t now)
@@ -37,7 +52,7 @@ facts_load(struct facts *f, struct store *store, const struct config *config,
 	struct config_errors errors = { 0 };
 	int r;
 
-	*f = (struct facts){ .certificate = c, .now = now };
+	*f = (struct facts){ .certificate = c, .config = config, .now = now };
 	/* Text that is broken by now is for the log of a reload, not for each look. */
 	r = certificate_spec_parse(config, c->name, c->spec, &f->spec, &errors);
 	config_errors_clear(&errors);
@@ -52,6 +67,9 @@ facts_load(struct facts *f, struct store *store, const struct config *config,
 	r = revocation_list(store, c->id, &f->revocations, &f->revocation_count);
 	if (r < 0)
 		return r;
+	r = load_rollback(f, store);
+	if (r < 0)
+		return r;
 	f->doing = renewals_activity(renewals, c->id);
 	f->queued_until = renewals_queued_until(renewals, c);
 	return judge_due(f);
@@ -64,5 +82,6 @@ facts_clear(struct facts *f)
 	issued_free_all(f->issued, f->issued_count);
 	deployment_free_all(f->deployments, f->deployment_count);
 	revocation_free_all(f->revocations, f->revocation_count);
+	rollback_free(f->rollback);
 	*f = (struct facts){ 0 };
 }

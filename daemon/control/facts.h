@@ -21,6 +21,8 @@ struct facts {
 	size_t issued_count;
 	struct deployment *deployments;
 	size_t deployment_count;
+	const struct config *config;    /* lent; NULL: its targets aren't known */
+	struct rollback *rollback;      /* that holds; NULL: none */
 	struct revocation *revocations; /* that aren't done */
 	size_t revocation_count;
 	enum renewal_activity doing;

@@ -29,7 +29,7 @@
 typedef void family_fn(struct buffer *out, const struct facts *f, const struct view *v);
 
 static family_fn write_not_before, write_not_after, write_renewal, write_last_success,
-    write_failures, write_state, write_health, write_deployments;
+    write_failures, write_state, write_health, write_deployments, write_rolled_back;
 
 /* What is about certificates. */
 static const struct family {
@@ -45,6 +45,7 @@ static const struct family {
 	{ METRIC_STATE, false, write_state },
 	{ METRIC_HEALTH, false, write_health },
 	{ METRIC_DEPLOYMENT_STATE, false, write_deployments },
+	{ METRIC_ROLLED_BACK, false, write_rolled_back },
 };
 
 struct scrape {
@@ -149,6 +150,15 @@ write_deployments(struct buffer *out, const struct facts *f, const struct view *
 			sample(out, METRIC_DEPLOYMENT_STATE,
 			    f->deployments[i].state == states[k], f->certificate->name,
 			    f->deployments[i].target, deployment_state_name(states[k]));
+}
+
+/* Of those alone: mostly there is none. */
+static void
+write_rolled_back(struct buffer *out, const struct facts *f, const struct view *v)
+{
+	(void)v;
+	if (f->rollback != NULL)
+		sample(out, METRIC_ROLLED_BACK, 1, f->certificate->name, NULL, NULL);
 }
 
 static int

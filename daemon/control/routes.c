@@ -50,6 +50,10 @@ static const struct route routes[] = {
 	    "certificate, chain and private key as PEM" },
 	{ EVHTTP_REQ_POST, "/v1/certificates/NAME/deploy", ROUTE_CHANGE,
 	    certificates_deploy, "tell all its deploy targets again" },
+	{ EVHTTP_REQ_POST, "/v1/certificates/NAME/rollback", ROUTE_CHANGE,
+	    certificates_rollback,
+	    "its servers get the certificate of before, until the next renewal or"
+	    " deploy" },
 	{ EVHTTP_REQ_POST, "/v1/certificates/NAME/verify", ROUTE_CHANGE,
 	    certificates_verify, "look now at what its deploy targets serve" },
 	{ EVHTTP_REQ_POST, "/v1/certificates/NAME/pause", ROUTE_CHANGE,

@@ -52,6 +52,7 @@ void certificates_list(struct call *call);
 void certificates_show(struct call *call);
 void certificates_renew(struct call *call);
 void certificates_deploy(struct call *call);
+void certificates_rollback(struct call *call);
 void certificates_verify(struct call *call);
 void certificates_pause(struct call *call);
 void certificates_resume(struct call *call);

@@ -233,6 +233,21 @@ is_served_nearly_over(const struct facts *f, const struct view *v)
 	return false;
 }
 
+/* It was issued, and breaks a server. */
+static bool
+is_broken(const struct facts *f, const struct view *v)
+{
+	(void)v;
+	return f->rollback != NULL && f->rollback->target != NULL;
+}
+
+static bool
+is_rolled_back(const struct facts *f, const struct view *v)
+{
+	(void)v;
+	return f->rollback != NULL;
+}
+
 static bool
 is_placeholder_long(const struct facts *f, const struct view *v)
 {
@@ -291,9 +306,11 @@ static const struct rule {
 	{ VIEW_CRITICAL, is_parked_late },
 	{ VIEW_CRITICAL, is_served_nearly_over },
 	{ VIEW_CRITICAL, is_placeholder_long },
+	{ VIEW_CRITICAL, is_broken },
 	{ VIEW_WARNING, is_failing },
 	{ VIEW_WARNING, is_parked },
 	{ VIEW_WARNING, is_not_deployed },
+	{ VIEW_WARNING, is_rolled_back },
 	{ VIEW_WARNING, is_new_failing },
 	{ VIEW_WARNING, is_paused_due },
 };
@@ -412,16 +429,38 @@ write_row(struct json_writer *w, const struct issued *row)
 	json_close_object(w);
 }
 
+static bool
+is_required(const struct facts *f, const char *target)
+{
+	const struct target_config *t =
+	    f->config != NULL ? config_target(f->config, target) : NULL;
+
+	return t != NULL && t->require;
+}
+
 static void
-write_deployment(struct json_writer *w, const struct deployment *d)
+write_deployment(
+    struct json_writer *w, const struct facts *f, const struct deployment *d)
 {
 	json_open_object(w);
 	json_member_string(w, "target", d->target);
+	json_member_bool(w, "required", is_required(f, d->target));
 	json_member_string(w, "state", deployment_state_name(d->state));
 	view_member_time(w, "at", d->at);
 	view_member_time(w, "deployed_at", d->deployed_at);
 	view_member_time(w, "verified_at", d->verified_at);
 	json_member_string(w, "detail", d->detail != NULL ? d->detail : "");
+	json_close_object(w);
+}
+
+static void
+write_rollback(struct json_writer *w, const struct rollback *r)
+{
+	json_name(w, "rolled_back");
+	json_open_object(w);
+	view_member_time(w, "at", r->at);
+	json_member_string(w, "target", r->target);
+	json_member_string(w, "detail", r->detail);
 	json_close_object(w);
 }
 
@@ -507,8 +546,10 @@ view_write(struct json_writer *w, const struct facts *f, const struct view *v)
 	json_name(w, "deployments");
 	json_open_array(w);
 	for (size_t i = 0; i < f->deployment_count; i++)
-		write_deployment(w, &f->deployments[i]);
+		write_deployment(w, f, &f->deployments[i]);
 	json_close_array(w);
+	if (f->rollback != NULL)
+		write_rollback(w, f->rollback);
 	if (f->revocation_count > 0)
 		write_revocations(w, f);
 	json_close_object(w);

@@ -131,6 +131,12 @@ verb_deploy(const struct ctl *ctl)
 }
 
 int
+verb_rollback(const struct ctl *ctl)
+{
+	return change_one(ctl, "POST", "/rollback", "started");
+}
+
+int
 verb_verify(const struct ctl *ctl)
 {
 	return change_one(ctl, "POST", "/verify", "started");

@@ -135,10 +135,12 @@ ask(const struct ctl *ctl, struct asked *a)
 
 /* ---- how it ended ---- */
 
-static void
+/* True: one that is required has not taken it. */
+static bool
 warn_of_deployments(const struct ctl *ctl, const char *name, const struct json *c)
 {
 	const struct json *rows = json_get(c, "deployments");
+	bool lacks = false;
 
 	for (size_t i = 0; i < json_count(rows); i++) {
 		const struct json *row = json_at(rows, i);
@@ -150,7 +152,9 @@ warn_of_deployments(const struct ctl *ctl, const char *name, const struct json *
 		if (state == NULL ||
 		    (strcmp(state, "failed") != 0 && strcmp(state, "pending") != 0))
 			continue;
-		buffer_printf(&b, "warning: deployment to %s %s",
+		lacks = lacks || json_is_true(json_get(row, "required"));
+		buffer_printf(&b, "%sdeployment to %s %s",
+		    json_is_true(json_get(row, "required")) ? "" : "warning: ",
 		    target != NULL ? target : "?",
 		    strcmp(state, "failed") == 0 ? "failed" : "is still pending");
 		if (detail != NULL && *detail != '\0')
@@ -158,6 +162,25 @@ warn_of_deployments(const struct ctl *ctl, const char *name, const struct json *
 		if (b.data != NULL)
 			verbs_complain(ctl, name, b.data);
 	}
+	return lacks;
+}
+
+/* What was issued broke a server. */
+static bool
+warn_of_rollback(const struct ctl *ctl, const char *name, const struct json *c)
+{
+	const struct json *back = json_get(c, "rolled_back");
+	const char *target = json_string(json_get(back, "target"));
+	const char *detail = json_string(json_get(back, "detail"));
+	_cleanup_(buffer_free) struct buffer b = { 0 };
+
+	if (target == NULL)
+		return false;
+	buffer_printf(&b, "rolled back, as it broke %s: %s", target,
+	    detail != NULL ? detail : "-");
+	if (b.data != NULL)
+		verbs_complain(ctl, name, b.data);
+	return true;
 }
 
 /* "detail (type); next attempt in 5 minutes (...)" */
@@ -206,7 +229,10 @@ finish(struct wait *w, struct asked *a, enum attempt_state state,
 		complain_of_failure(w->ctl, a->name, reply->json);
 		worsen(&w->status, CTL_REFUSED);
 	}
-	warn_of_deployments(w->ctl, a->name, reply->json);
+	if (warn_of_deployments(w->ctl, a->name, reply->json))
+		worsen(&w->status, CTL_REFUSED);
+	if (warn_of_rollback(w->ctl, a->name, reply->json))
+		worsen(&w->status, CTL_REFUSED);
 }
 
 /* ---- waiting ---- */

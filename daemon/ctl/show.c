@@ -333,6 +333,7 @@ show_rows(const struct show *s, const struct json *certificate)
 		"issuer", "not_before", "not_after", "chain", "revoked_at" };
 	static const char *const deployed[] = { "target", "state", "at", "deployed_at",
 		"verified_at", "detail" };
+	static const char *const back[] = { "at", "target", "detail" };
 	static const char *const revoked[] = { "reason", "key", "serial", "asked_at",
 		"next_attempt", "detail" };
 	const struct json *rows = json_get(certificate, "certificates");
@@ -346,6 +347,9 @@ show_rows(const struct show *s, const struct json *certificate)
 	for (size_t i = 0; i < json_count(rows); i++)
 		line_fields(
 		    s, "deployment", json_at(rows, i), deployed, ELEMENTS(deployed));
+	if (json_type(json_get(certificate, "rolled_back")) == JSON_OBJECT)
+		line_fields(s, "rolled back", json_get(certificate, "rolled_back"),
+		    back, ELEMENTS(back));
 	rows = json_get(certificate, "revocations");
 	for (size_t i = 0; i < json_count(rows); i++)
 		line_fields(

@@ -241,6 +241,22 @@ static const struct {
 
 #define HEALTH_UNKNOWN 3
 
+static void
+add_rollback(const struct ctl *ctl, struct buffer *b, const struct json *rollback)
+{
+	const char *target = json_string(json_get(rollback, "target"));
+
+	if (json_type(rollback) != JSON_OBJECT)
+		return;
+	buffer_puts(b, ", rolled back");
+	if (target == NULL)
+		return;
+	buffer_puts(b, ", as it broke ");
+	show_text(&ctl->show, b, target);
+	buffer_puts(b, ": ");
+	show_text(&ctl->show, b, json_string(json_get(rollback, "detail")));
+}
+
 /* ", what is wrong", in the words that say most. */
 static void
 add_trouble(const struct ctl *ctl, struct buffer *b, const struct json *c)
@@ -256,6 +272,7 @@ add_trouble(const struct ctl *ctl, struct buffer *b, const struct json *c)
 		buffer_puts(b, ", ");
 		show_text(&ctl->show, b, detail);
 	}
+	add_rollback(ctl, b, json_get(c, "rolled_back"));
 	for (size_t i = 0; i < json_count(rows); i++) {
 		const struct json *row = json_at(rows, i);
 		const char *state = json_string(json_get(row, "state"));
@@ -367,6 +384,9 @@ const struct verb verbs[] = {
 	    " cessationOfOperation" },
 	{ "deploy", "NAME", 1, 1, 0, CTL_USAGE, verb_deploy,
 	    "tell all its servers again" },
+	{ "rollback", "NAME", 1, 1, 0, CTL_USAGE, verb_rollback,
+	    "give its servers the certificate of before, until the next renewal or"
+	    " deploy" },
 	{ "verify", "NAME", 1, 1, 0, CTL_USAGE, verb_verify,
 	    "look now at what its servers serve" },
 	{ "pause", "NAME", 1, 1, 0, CTL_USAGE, verb_pause,

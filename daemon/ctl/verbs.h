@@ -107,6 +107,7 @@ int verb_remove(const struct ctl *ctl);
 int verb_pause(const struct ctl *ctl);
 int verb_resume(const struct ctl *ctl);
 int verb_deploy(const struct ctl *ctl);
+int verb_rollback(const struct ctl *ctl);
 int verb_verify(const struct ctl *ctl);
 int verb_reload(const struct ctl *ctl);
 /* In revoke.c. */

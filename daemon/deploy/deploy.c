@@ -414,6 +414,15 @@ deploy_cancel(struct deploy_request *q)
 	return NULL;
 }
 
+int
+deploy_repair(
+    const struct target_config *target, const char *certificate, const char *bundle_dir)
+{
+	const struct deploy_type *type = types_get(target->type);
+
+	return type->repair != NULL ? type->repair(target, certificate, bundle_dir) : 0;
+}
+
 bool
 deploy_reloading(const struct deploy *d)
 {

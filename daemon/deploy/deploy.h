@@ -16,6 +16,7 @@
 struct config;
 struct deploy;
 struct event_base;
+struct target_config;
 
 /* What is to be taken; lent for the call. */
 struct deploy_subject {
@@ -26,7 +27,8 @@ struct deploy_subject {
 	const char *not_after;   /* RFC 3339 */
 };
 
-/* failure NULL: deployed. Otherwise why not, stage "deploy". Lent for the call. */
+/* failure NULL: deployed. Otherwise why not, stage "deploy"; class ACME_GIVE_UP: the
+ * server can't use what it was given. Lent for the call. */
 typedef void deploy_done_cb(const struct acme_result *failure, void *arg);
 
 struct deploy_request; /* one certificate on its way to one target */
@@ -45,6 +47,11 @@ int deploy_start(struct deploy *d, const char *target,
 /* done_cb is not called any more; the reload itself may still happen. NULL is fine, and
  * so is a request whose done_cb is being called; afterwards it is gone by itself. */
 struct deploy_request *deploy_cancel(struct deploy_request *r);
+/* What such a target has of a certificate on disk beside bundle_dir (bundle_path), as
+ * it was deployed: written again where it is missing or damaged. 1: it was; 0: nothing
+ * is the matter; or a negative errno. */
+int deploy_repair(const struct target_config *target, const char *certificate,
+    const char *bundle_dir);
 /* Is a server reading bundles just now at our request? Then they aren't switched.
  * idle_cb is called from the loop each time when the last such reload has ended. */
 bool deploy_reloading(const struct deploy *d);

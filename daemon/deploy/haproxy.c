@@ -469,4 +469,5 @@ const struct deploy_type haproxy_type = {
 	.whole = true,
 	.start = start,
 	.stop = stop,
+	.repair = haproxy_copy_repair,
 };

@@ -62,17 +62,20 @@ has_content(const char *path, const char *data, size_t len)
 	return same;
 }
 
+/* 1: it was written. */
 static int
 write_copy(const char *path, const struct stat *like, const char *data, size_t len)
 {
 	mode_t mode = like->st_mode & 07777;
 	struct stat st;
+	int r;
 
 	if (lstat(path, &st) == 0 && S_ISREG(st.st_mode) &&
 	    (st.st_mode & 07777) == mode && st.st_gid == like->st_gid &&
 	    has_content(path, data, len))
 		return 0;
-	return file_replace(AT_FDCWD, path, data, len, mode, like->st_gid);
+	r = file_replace(AT_FDCWD, path, data, len, mode, like->st_gid);
+	return r < 0 ? r : 1;
 }
 
 /* HAProxy would take it instead of a pair, or with it. */
@@ -83,7 +86,7 @@ remove_copy(const char *path)
 
 	if (lstat(path, &st) < 0 || !S_ISREG(st.st_mode))
 		return 0;
-	return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+	return unlink(path) < 0 && errno != ENOENT ? -errno : 1;
 }
 
 /* Where it leads to the bundle itself, there is nothing to write. */
@@ -108,23 +111,47 @@ copy(const char *from, const char *path)
 	return r;
 }
 
+int
+haproxy_copy_write(const char *bundle_path, const char *certificate,
+    const char *bundle_dir, char *ret_path, size_t size)
+{
+	char from[PATH_SIZE], name[PATH_MAX];
+	int r = haproxy_copy_name(bundle_path, certificate, name, sizeof(name));
+	bool any = false;
+
+	snprintf(ret_path, size, "%s", bundle_path);
+	for (size_t k = 0; k < HAPROXY_KINDS && r >= 0; k++) {
+		snprintf(from, sizeof(from), "%.4000s/haproxy.pem%s", bundle_dir,
+		    haproxy_kinds[k]);
+		snprintf(ret_path, size, "%s%s", name, haproxy_kinds[k]);
+		r = copy(from, ret_path);
+		any = any || r > 0;
+	}
+	return r < 0 ? r : any;
+}
+
 static void
 copy_subject(const struct haproxy_copy *c, size_t i)
 {
 	const struct deploy_subject *s = c->run->subjects[i].it;
-	char from[PATH_SIZE], name[PATH_MAX], path[PATH_SIZE];
-	int r = haproxy_copy_name(
-	    c->run->target->bundle_path, s->certificate, name, sizeof(name));
+	char path[PATH_SIZE];
+	int r = haproxy_copy_write(c->run->target->bundle_path, s->certificate,
+	    s->bundle_dir, path, sizeof(path));
 
-	for (size_t k = 0; k < HAPROXY_KINDS && r == 0; k++) {
-		snprintf(from, sizeof(from), "%.4000s/haproxy.pem%s", s->bundle_dir,
-		    haproxy_kinds[k]);
-		snprintf(path, sizeof(path), "%s%s", name, haproxy_kinds[k]);
-		r = copy(from, path);
-		if (r < 0)
-			run_subject_failed(
-			    c->run, i, "can't write %s: %s", path, strerror(-r));
-	}
+	if (r < 0)
+		run_subject_failed(c->run, i, "can't write %s: %s", path, strerror(-r));
+}
+
+int
+haproxy_copy_repair(
+    const struct target_config *target, const char *certificate, const char *bundle_dir)
+{
+	char path[PATH_SIZE];
+
+	if (target->bundle_path == NULL)
+		return 0;
+	return haproxy_copy_write(
+	    target->bundle_path, certificate, bundle_dir, path, sizeof(path));
 }
 
 static void

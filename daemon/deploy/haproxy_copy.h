@@ -11,6 +11,7 @@
 
 struct haproxy_copy;
 struct run;
+struct target_config;
 
 /* What ends the name of a bundle: with one kind of key nothing, else ".ecdsa", ".rsa".
  */
@@ -20,6 +21,15 @@ extern const char *const haproxy_kinds[HAPROXY_KINDS];
 /* bundle_path of this certificate. -ENAMETOOLONG. */
 int haproxy_copy_name(
     const char *bundle_path, const char *certificate, char *ret, size_t size);
+
+/* Those of one certificate: 1 where one was written, 0 where all are as they should be,
+ * or a negative errno, with the path in ret_path. */
+int haproxy_copy_write(const char *bundle_path, const char *certificate,
+    const char *bundle_dir, char *ret_path, size_t size);
+
+/* As struct deploy_type wants it. */
+int haproxy_copy_repair(const struct target_config *target, const char *certificate,
+    const char *bundle_dir);
 
 typedef void haproxy_copy_cb(void *arg);
 

@@ -88,8 +88,12 @@ forget(struct haproxy_hot *h)
 static enum step
 refused(struct haproxy_hot *h, const char *what, const char *answer)
 {
+	/* somebody's transaction that is in the way isn't the bundle's fault */
+	bool ours = (h->step == SET || h->step == COMMIT) &&
+	    strcasestr(answer, "transaction") == NULL;
+
 	run_say_all(h->run, answer);
-	run_subject_failed(h->run, h->subject,
+	(ours ? run_subject_refused : run_subject_failed)(h->run, h->subject,
 	    "HAProxy on %s answers \"%s %s\" with: %s", socket_name(h), what, h->name,
 	    answer);
 	h->known = true; /* a name of it is known, or was to be: no reason to reload */

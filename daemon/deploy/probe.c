@@ -19,6 +19,9 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include "deploy/staple.h"
+#include "deploy/starttls.h"
+#include "platform/clock.h"
 #include "scope.h"
 
 /* Also what a server with an odd key may sign with. */
@@ -31,6 +34,9 @@ struct probe {
 	int fd;
 	SSL_CTX *context;
 	SSL *ssl;
+	struct starttls_talk talk; /* before it */
+	char *server_name;
+	bool staple;
 	struct event *ready_event;
 	struct event *deadline_event;
 	struct event_base *base;
@@ -57,6 +63,7 @@ probe_free(struct probe *p)
 	SSL_free(p->ssl);
 	SSL_CTX_free(p->context);
 	closep(&p->fd);
+	free(p->server_name);
 	free(p);
 	return NULL;
 }
@@ -101,6 +108,42 @@ is_ordered(STACK_OF(X509) * chain)
 	return true;
 }
 
+static bool
+is_current(const X509 *certificate)
+{
+	time_t now = clock_now();
+
+	return X509_cmp_time(X509_get0_notBefore(certificate), &now) < 0 &&
+	    X509_cmp_time(X509_get0_notAfter(certificate), &now) > 0;
+}
+
+static bool
+all_current(STACK_OF(X509) * chain)
+{
+	for (int i = 1; i < sk_X509_num(chain); i++)
+		if (!is_current(sk_X509_value(chain, i)))
+			return false;
+	return true;
+}
+
+static void
+read_chain(struct probe *p, X509 *leaf, struct probe_found *ret)
+{
+	STACK_OF(X509) *chain = SSL_get_peer_cert_chain(p->ssl);
+	const unsigned char *staple = NULL;
+	long len;
+
+	ret->count = chain != NULL ? (size_t)sk_X509_num(chain) : 0;
+	ret->ordered = is_ordered(chain);
+	ret->current = is_current(leaf);
+	ret->chain_current = all_current(chain);
+	ret->fits = p->server_name == NULL ||
+	    X509_check_host(leaf, p->server_name, 0, 0, NULL) == 1;
+	len = SSL_get_tlsext_status_ocsp_resp(p->ssl, &staple);
+	if (p->staple)
+		ret->staple_lack = staple_lack(staple, len, chain);
+}
+
 static void
 succeed(struct probe *p)
 {
@@ -111,7 +154,7 @@ succeed(struct probe *p)
 		fail(p, "it shows no certificate");
 		return;
 	}
-	found.ordered = is_ordered(SSL_get_peer_cert_chain(p->ssl));
+	read_chain(p, leaf, &found);
 	ERR_clear_error();
 	stop_events(p);
 	p->done_cb(&found, NULL, p->arg);
@@ -158,16 +201,10 @@ wait_for(struct probe *p, short what)
 }
 
 static void
-ready_cb(evutil_socket_t fd, short what, void *arg)
+shake_hands(struct probe *p)
 {
-	struct probe *p = arg;
-	int r = error_of_socket(fd), kind;
+	int r, kind;
 
-	(void)what;
-	if (r != 0) {
-		fail(p, strerror(r));
-		return;
-	}
 	ERR_clear_error();
 	errno = 0;
 	r = SSL_connect(p->ssl);
@@ -179,6 +216,28 @@ ready_cb(evutil_socket_t fd, short what, void *arg)
 	if (kind != SSL_ERROR_WANT_READ && kind != SSL_ERROR_WANT_WRITE)
 		fail_handshake(p, kind);
 	else if (wait_for(p, kind == SSL_ERROR_WANT_READ ? EV_READ : EV_WRITE) < 0)
+		fail(p, "out of memory");
+}
+
+static void
+ready_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct probe *p = arg;
+	int r = error_of_socket(fd);
+
+	(void)what;
+	if (r != 0) {
+		fail(p, strerror(r));
+		return;
+	}
+	r = starttls_talk(&p->talk, fd);
+	if (r > 0)
+		shake_hands(p);
+	else if (r == -EPROTO)
+		fail(p, p->talk.why);
+	else if (r < 0)
+		fail(p, r == -ECONNRESET ? "it closes the connection" : strerror(-r));
+	else if (wait_for(p, EV_READ) < 0)
 		fail(p, "out of memory");
 }
 
@@ -226,7 +285,14 @@ make_ssl(struct probe *p, const struct probe_wish *wish)
 	if (wish->server_name != NULL &&
 	    SSL_set_tlsext_host_name(p->ssl, wish->server_name) != 1)
 		return -EINVAL;
-	return 0;
+	p->staple = wish->staple;
+	if (wish->staple &&
+	    SSL_set_tlsext_status_type(p->ssl, TLSEXT_STATUSTYPE_ocsp) != 1)
+		return -EIO;
+	if (wish->server_name == NULL)
+		return 0;
+	p->server_name = strdup(wish->server_name);
+	return p->server_name != NULL ? 0 : -ENOMEM;
 }
 
 int
@@ -244,7 +310,7 @@ probe_start(struct event_base *base, const struct probe_wish *wish, int timeout_
 	p->base = base;
 	p->done_cb = done_cb;
 	p->arg = arg;
-	r = connect_to(wish->address, &p->fd);
+	r = connect_to(starttls_address(wish->address, &p->talk.kind), &p->fd);
 	if (r == 0)
 		r = make_ssl(p, wish);
 	if (r == 0)

@@ -7,6 +7,7 @@
 #define PROBE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #define PROBE_FINGERPRINT_SIZE 65 /* SHA-256 in hex, and a NUL */
 
@@ -14,15 +15,21 @@ struct event_base;
 struct probe;
 
 struct probe_wish {
-	const char *address;     /* 192.0.2.1:443 or [2001:db8::1]:443 */
+	const char *address;     /* 192.0.2.1:443, smtp://[2001:db8::1]:25 */
 	const char *server_name; /* NULL: none is sent */
 	bool rsa;                /* only this kind is offered; else only ECDSA */
+	bool staple;             /* an OCSP answer is asked for */
 };
 
 struct probe_found {
 	char fingerprint[PROBE_FINGERPRINT_SIZE]; /* of the leaf */
 	char serial[80];                          /* hex, lower case, at most so much */
-	bool ordered; /* each certificate was issued by the next one */
+	size_t count;                             /* of certificates that it sent */
+	bool ordered;            /* each certificate was issued by the next one */
+	bool fits;               /* the leaf has the name that was asked for */
+	bool current;            /* the leaf is in date */
+	bool chain_current;      /* and so are the others */
+	const char *staple_lack; /* what is wrong with its OCSP answer; NULL: nothing */
 };
 
 /* found NULL: there was no handshake; why says what happened. Lent for the call. */

@@ -98,11 +98,11 @@ cut_blanks(char *text, size_t len)
 }
 
 /* NULL without memory. */
-static struct acme_result *compose(const char *format, va_list ap)
-    __attribute__((format(printf, 1, 0)));
+static struct acme_result *compose(enum acme_class class, const char *format,
+    va_list ap) __attribute__((format(printf, 2, 0)));
 
 static struct acme_result *
-compose(const char *format, va_list ap)
+compose(enum acme_class class, const char *format, va_list ap)
 {
 	struct acme_result *result;
 	char *text;
@@ -111,7 +111,7 @@ compose(const char *format, va_list ap)
 	if (len < 0)
 		return NULL;
 	cut_blanks(text, len);
-	result = acme_result_new(ACME_RETRY, STAGE, "%s", text);
+	result = acme_result_new(class, STAGE, "%s", text);
 	free(text);
 	return result;
 }
@@ -122,10 +122,25 @@ run_failed(struct run *r, const char *format, ...)
 	va_list ap;
 
 	va_start(ap, format);
-	r->failure = compose(format, ap);
+	r->failure = compose(ACME_RETRY, format, ap);
 	va_end(ap);
 	r->failed = true;
 	end(r);
+}
+
+/* The first failure stays. */
+static void fail_subject(struct run *r, size_t i, enum acme_class class,
+    const char *format, va_list ap) __attribute__((format(printf, 4, 0)));
+
+static void
+fail_subject(
+    struct run *r, size_t i, enum acme_class class, const char *format, va_list ap)
+{
+	if (r->subjects[i].failure != NULL)
+		return;
+	r->subjects[i].failure = compose(class, format, ap);
+	if (r->subjects[i].failure == NULL)
+		r->failed = true;
 }
 
 void
@@ -133,13 +148,19 @@ run_subject_failed(struct run *r, size_t i, const char *format, ...)
 {
 	va_list ap;
 
-	if (r->subjects[i].failure != NULL)
-		return;
 	va_start(ap, format);
-	r->subjects[i].failure = compose(format, ap);
+	fail_subject(r, i, ACME_RETRY, format, ap);
 	va_end(ap);
-	if (r->subjects[i].failure == NULL)
-		r->failed = true;
+}
+
+void
+run_subject_refused(struct run *r, size_t i, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	fail_subject(r, i, ACME_GIVE_UP, format, ap);
+	va_end(ap);
 }
 
 /* done_cb frees the run. */

@@ -64,6 +64,9 @@ void run_failed(struct run *r, const char *format, ...)
  * taken, which the run goes on from. The first failure stays. */
 void run_subject_failed(struct run *r, size_t i, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* The same, where the server can't use what it was given: its next start would fail. */
+void run_subject_refused(struct run *r, size_t i, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* Why, where there is no memory for saying why. */
 extern const struct acme_result run_no_memory;
 

@@ -35,20 +35,28 @@ explain(int error)
 	return strerror(-error);
 }
 
+bool
+signal_send(
+    struct run *r, const char *first, const char *process, int signal, pid_t *ret_pid)
+{
+	const char *pidfile = r->target->pidfile;
+	int error = process_signal(pidfile, process, signal, ret_pid);
+	const char *name = sigabbrev_np(signal != 0 ? signal : r->type->signal);
+
+	if (error < 0)
+		run_failed(r, "%s%scan't send SIG%s to %s by pidfile %s: %s", first,
+		    *first != '\0' ? "; " : "", name != NULL ? name : "?", process,
+		    pidfile, explain(error));
+	return error == 0;
+}
+
 void
 signal_finish(struct run *r, const char *first, const char *process, int signal)
 {
-	const char *pidfile = r->target->pidfile;
 	pid_t pid;
-	int error;
 
-	error = process_signal(pidfile, process, signal, &pid);
-	if (error == 0)
+	if (signal_send(r, first, process, signal, &pid))
 		run_succeeded(r);
-	else
-		run_failed(r, "%s%scan't send SIG%s to %s by pidfile %s: %s", first,
-		    *first != '\0' ? "; " : "", sigabbrev_np(signal) ?: "?", process,
-		    pidfile, explain(error));
 }
 
 static int

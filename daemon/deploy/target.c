@@ -49,6 +49,10 @@ target_copy(const struct target_config *config)
 	copy->signal = config->signal;
 	copy->timeout = config->timeout;
 	copy->verify_interval = config->verify_interval;
+	copy->verify_names = config->verify_names;
+	copy->roll_back = config->roll_back;
+	copy->require = config->require;
+	copy->windows = config->windows;
 	if (!copy_text(config->name, &copy->name) ||
 	    !copy_text(config->master_socket, &copy->master_socket) ||
 	    !copy_text(config->unit, &copy->unit) ||

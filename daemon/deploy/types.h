@@ -8,6 +8,7 @@
 #define TYPES_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "config/config.h"
 
@@ -24,6 +25,9 @@ struct deploy_type {
 	int (*start)(struct run *r);
 	/* Frees r->state, and ends what still goes on. Called once for each start. */
 	void (*stop)(struct run *r);
+	/* deploy_repair(); NULL: it has no files of its own. */
+	int (*repair)(const struct target_config *target, const char *certificate,
+	    const char *bundle_dir);
 };
 
 extern const struct deploy_type haproxy_type;
@@ -37,6 +41,10 @@ const struct deploy_type *types_get(enum target_type type);
 /* Sends the signal by the target's pidfile to this program, and ends the run. `first`
  * opens the failure's text: what was tried before, or "". */
 void signal_finish(struct run *r, const char *first, const char *process, int signal);
+/* The same without ending the run where it was sent. False: the run has failed. Signal
+ * 0 only looks whether there is somebody to be sent one. */
+bool signal_send(
+    struct run *r, const char *first, const char *process, int signal, pid_t *ret_pid);
 /* Asks systemd for the target's unit, and ends the run when that is done; by the
  * pidfile where systemd can't be asked. */
 void unit_finish(struct run *r, enum unit_action action);

@@ -14,20 +14,25 @@ struct target_config;
 struct verify;
 
 struct verify_leaf {
-	bool rsa; /* else ECDSA */
+	bool rsa;     /* else ECDSA */
+	bool chained; /* there is more than the leaf to be sent */
 	const char *fingerprint;
 };
 
 /* Lent for the call. */
 struct verify_subject {
 	const struct target_config *target; /* its `verify` isn't empty */
-	const char *server_name;            /* NULL: none is sent */
+	const char *const *names;           /* to ask for; none: without a name */
+	size_t name_count;
+	bool must_staple;
 	const struct verify_leaf *leaves;
 	size_t count; /* 2 at most */
 };
 
-/* why NULL: all is served. Otherwise what isn't. Lent for the call. */
-typedef void verify_cb(const char *why, void *arg);
+/* why NULL: all is served. Otherwise the first that isn't. broken: visitors get no
+ * handshake there, or a certificate that is out of date or of another name. Lent for
+ * the call. */
+typedef void verify_cb(const char *why, bool broken, void *arg);
 
 /* patient: up to five looks, 1, 2, 4, 8 and 15 seconds from now, as a server takes its
  * time; else one look, now. done_cb is called once, from the loop. */

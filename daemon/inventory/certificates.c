@@ -22,7 +22,7 @@ static_assert(RENEW_NONE == 0 && RENEW_NEW == 1 && RENEW_LIFETIME == 2 &&
   "id, name, origin, spec, created_at, removed_at, paused, parked, forced, next_at," \
   " renew_at, renew_reason, failures, next_attempt, last_error, last_success,"       \
   " bundled, placeholder_since, failing_since, queued_ca, queued_kind,"              \
-  " queued_at, queued_end, queued_life"
+  " queued_at, queued_end, queued_life, previous"
 
 const char *
 certificate_origin_name(enum certificate_origin origin)
@@ -96,6 +96,8 @@ read_row(struct statement *q, struct certificate *c)
 	c->queued_at = column_integer(q);
 	c->queued_end = column_integer(q);
 	c->queued_life = column_integer(q);
+	if (r == 0)
+		r = column_copy(q, &c->previous);
 	return r;
 }
 
@@ -106,6 +108,7 @@ clear(struct certificate *c)
 	free(c->spec);
 	free(c->last_error);
 	free(c->bundled);
+	free(c->previous);
 	free(c->queued_ca);
 	*c = (struct certificate){ 0 };
 }
@@ -223,7 +226,7 @@ certificate_save(struct store *s, const struct certificate *c)
 	    " renew_at = ?, renew_reason = ?, failures = ?, next_attempt = ?,"
 	    " last_error = ?, last_success = ?, bundled = ?, placeholder_since = ?,"
 	    " failing_since = ?, queued_ca = ?, queued_kind = ?, queued_at = ?,"
-	    " queued_end = ?, queued_life = ? WHERE id = ?");
+	    " queued_end = ?, queued_life = ?, previous = ? WHERE id = ?");
 
 	bind_integer(q, c->paused);
 	bind_integer(q, c->parked);
@@ -243,6 +246,7 @@ certificate_save(struct store *s, const struct certificate *c)
 	bind_integer(q, c->queued_at);
 	bind_integer(q, c->queued_end);
 	bind_integer(q, c->queued_life);
+	bind_text(q, c->previous);
 	bind_integer(q, c->id);
 	return statement_run(q);
 }

@@ -32,8 +32,8 @@ deployment_save(struct store *s, const struct deployment *d)
 {
 	struct statement *q = store_write(s,
 	    "INSERT OR REPLACE INTO deployments (certificate, target, state, at, detail,"
-	    " bundled, failures, next_attempt, deployed_at, verified_at)"
-	    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+	    " bundled, failures, next_attempt, deployed_at, verified_at, hurry_at)"
+	    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 
 	bind_integer(q, d->certificate);
 	bind_text(q, d->target);
@@ -45,6 +45,7 @@ deployment_save(struct store *s, const struct deployment *d)
 	bind_integer(q, d->next_attempt);
 	bind_integer(q, d->deployed_at);
 	bind_integer(q, d->verified_at);
+	bind_integer(q, d->hurry_at);
 	return statement_run(q);
 }
 
@@ -66,6 +67,7 @@ read_row(struct statement *q, struct deployment *d)
 		d->next_attempt = column_integer(q);
 		d->deployed_at = column_integer(q);
 		d->verified_at = column_integer(q);
+		d->hurry_at = column_integer(q);
 	}
 	return r;
 }
@@ -76,7 +78,7 @@ deployment_list(
 {
 	struct statement *q = store_read(s,
 	    "SELECT certificate, target, state, at, detail, bundled, failures, next_attempt,"
-	    " deployed_at, verified_at"
+	    " deployed_at, verified_at, hurry_at"
 	    " FROM deployments WHERE certificate = ? ORDER BY target");
 	struct deployment *rows = NULL;
 	size_t count = 0;

@@ -134,6 +134,7 @@ struct certificate {
 	int64_t queued_at;
 	int64_t queued_end;  /* of the certificate in use; */
 	int64_t queued_life; /* 0: it has none yet */
+	char *previous;      /* ids of issued rows in the generation before, or NULL */
 };
 int certificate_get(struct store *s, const char *name, struct certificate **ret);
 int certificate_get_id(struct store *s, int64_t id, struct certificate **ret);
@@ -349,6 +350,7 @@ struct deployment {
 	int64_t next_attempt; /* or when to look at it again */
 	int64_t deployed_at;  /* the target has taken the last one; 0: never */
 	int64_t verified_at;  /* it was seen served last; 0: never */
+	int64_t hurry_at;     /* from then on its hours don't count */
 };
 int deployment_save(
     struct store *s, const struct deployment *d); /* insert or replace */
@@ -356,6 +358,23 @@ int deployment_list(
     struct store *s, int64_t certificate, struct deployment **ret, size_t *ret_count);
 int deployment_delete(struct store *s, int64_t certificate, const char *target);
 void deployment_free_all(struct deployment *rows, size_t count);
+
+/* ---- certificates that went back to the generation before ---- */
+
+/* Holds as long as the current rows are those that it went back from. */
+struct rollback {
+	int64_t certificate;
+	char *to;   /* ids of issued rows that the files hold; "": that didn't help */
+	char *from; /* ids that they would hold */
+	int64_t at;
+	char *target; /* what the new ones broke; NULL: somebody asked for it */
+	char *detail;
+	int64_t seen_at; /* that target was seen to serve them since; 0: not yet */
+};
+int rollback_get(struct store *s, int64_t certificate, struct rollback **ret);
+int rollback_save(struct store *s, const struct rollback *r); /* insert or replace */
+int rollback_delete(struct store *s, int64_t certificate);
+struct rollback *rollback_free(struct rollback *r);
 
 /* ---- history ---- */
 
@@ -382,5 +401,6 @@ DEFINE_CLEANUP(struct account, account_free)
 DEFINE_CLEANUP(struct certificate, certificate_free)
 DEFINE_CLEANUP(struct order_row, order_row_free)
 DEFINE_CLEANUP(struct renewal_info, renewal_info_free)
+DEFINE_CLEANUP(struct rollback, rollback_free)
 
 #endif

@@ -209,6 +209,23 @@ const char *const migrations[] = {
 	" (queued_ca, queued_kind, queued_life, queued_end, queued_at)"
 	" WHERE queued_ca IS NOT NULL;"
 	"CREATE INDEX certificates_renew ON certificates (renew_at) WHERE renew_at > 0;",
+	/* the generation before, and those that went back to it; from when on what a
+	 * target serves is so near its end that its hours don't count */
+	"ALTER TABLE certificates ADD COLUMN previous TEXT;"
+	"CREATE TABLE rollbacks ("
+	" certificate INTEGER PRIMARY KEY REFERENCES certificates (id) ON DELETE CASCADE,"
+	" went_to TEXT NOT NULL,"
+	" went_from TEXT NOT NULL,"
+	" at INTEGER NOT NULL,"
+	" target TEXT,"
+	" detail TEXT NOT NULL,"
+	" seen_at INTEGER NOT NULL"
+	") STRICT;"
+	"ALTER TABLE deployments ADD COLUMN hurry_at INTEGER NOT NULL DEFAULT 0;"
+	"UPDATE deployments SET hurry_at = coalesce("
+	"(SELECT min(not_after - (not_after - not_before) * 12 / 100) FROM issued"
+	" WHERE issued.certificate = deployments.certificate AND current = 1), 0)"
+	" WHERE deployed_at > 0;",
 };
 
 const size_t migration_count = ELEMENTS(migrations);

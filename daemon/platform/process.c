@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/stat.h>
@@ -184,4 +185,57 @@ process_signal(const char *pidfile, const char *process, int signal, pid_t *ret_
 		return -errno;
 	*ret_pid = pid;
 	return 0;
+}
+
+/* ---- what becomes of it ---- */
+
+#define CHILDREN_SIZE 16384
+#define TITLE_SIZE    256
+
+ssize_t
+process_children(pid_t pid, pid_t *ret, size_t max)
+{
+	char path[PROC_PATH_SIZE], text[CHILDREN_SIZE];
+	char *at = text, *end;
+	size_t count = 0;
+	int r;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
+	r = read_text(path, text, sizeof(text));
+	if (r < 0)
+		return r;
+	for (; count < max; at = end) {
+		long child = strtol(at, &end, 10);
+
+		if (end == at)
+			break;
+		ret[count++] = (pid_t)child;
+	}
+	return (ssize_t)count;
+}
+
+bool
+process_is_titled(pid_t pid, const char *text)
+{
+	char path[PROC_PATH_SIZE], title[TITLE_SIZE];
+
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
+	return read_text(path, title, sizeof(title)) == 0 &&
+	    strstr(title, text) != NULL;
+}
+
+int
+process_open_stderr(pid_t pid)
+{
+	_cleanup_close_ int fd = -1;
+	char path[PROC_PATH_SIZE];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/2", pid);
+	if (stat(path, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode)) /* opening a pipe of others would be felt */
+		return -EBADMSG;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	return fd < 0 ? -errno : steal_fd(fd);
 }

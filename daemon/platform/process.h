@@ -7,6 +7,7 @@
 #ifndef PROCESS_H
 #define PROCESS_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 /* Sends signal to the process named by pidfile if its executable is `process`: a path,
@@ -15,5 +16,14 @@
  * there; -EXDEV: another program has that pid; -EPERM: not allowed. */
 int process_signal(
     const char *pidfile, const char *process, int signal, pid_t *ret_pid);
+
+/* Its children, `max` at most; how many, or a negative errno where the kernel doesn't
+ * say. */
+ssize_t process_children(pid_t pid, pid_t *ret, size_t max);
+/* Is this in its command line, as the process itself may have written it? */
+bool process_is_titled(pid_t pid, const char *text);
+/* What it has as standard error, opened for reading, where that is a file that we may
+ * read; else a negative errno. To be closed. */
+int process_open_stderr(pid_t pid);
 
 #endif

@@ -286,16 +286,69 @@ next_deployment(const struct certificate *c, const struct deployment *d, int64_t
 {
 	if (d != NULL && d->state == DEPLOYMENT_FAILED)
 		return d->next_attempt;
+	if (d != NULL && d->state == DEPLOYMENT_PENDING && d->next_attempt > now)
+		return d->next_attempt; /* its hours will come */
 	if (d != NULL && d->state != DEPLOYMENT_PENDING && d->bundled != NULL &&
 	    strcmp(d->bundled, c->bundled) == 0)
 		return d->next_attempt; /* to be looked at, or not */
 	return now + SOON;              /* what was written of it was lost */
 }
 
+bool
+due_holds(const struct certificate *c, const struct target_config *target,
+    const struct deployment *d)
+{
+	if (target == NULL || !target->require)
+		return false;
+	return d == NULL || d->bundled == NULL || c->bundled == NULL ||
+	    strcmp(d->bundled, c->bundled) != 0 ||
+	    (d->state != DEPLOYMENT_SERVED &&
+		(d->state != DEPLOYMENT_DEPLOYED || target->verify.n > 0));
+}
+
+/* The earliest of those that don't wait for another. */
+static int64_t
+next_of_targets(const struct certificate *c, const struct certificate_spec *spec,
+    const struct config *config, const struct deployment *rows, size_t count,
+    int64_t now)
+{
+	int64_t at = 0;
+
+	for (size_t i = 0; i < spec->deploy.n; i++) {
+		const char *name = spec->deploy.v[i];
+		const struct deployment *d = due_find_deployment(rows, count, name);
+
+		at = earlier(at, next_deployment(c, d, now));
+		if (due_holds(c, config_target(config, name), d))
+			break;
+	}
+	return at;
+}
+
+bool
+due_same_rows(const char *bundled, const char *other)
+{
+	size_t len = strcspn(bundled, " ");
+
+	return strcspn(other, " ") == len && memcmp(bundled, other, len) == 0;
+}
+
+bool
+due_is_rolled_back(const struct rollback *rollback, const struct certificate_spec *spec,
+    const struct issued *rows, size_t count)
+{
+	_cleanup_free_ char *wanted = NULL;
+
+	if (rollback == NULL || *rollback->to == '\0')
+		return false;
+	wanted = due_bundle(spec, rows, count);
+	return wanted != NULL && due_same_rows(wanted, rollback->from);
+}
+
 int64_t
 due_next(const struct certificate *c, const struct certificate_spec *spec,
-    size_t issued_count, const struct deployment *deployments, size_t deployment_count,
-    int64_t now)
+    const struct config *config, size_t issued_count,
+    const struct deployment *deployments, size_t deployment_count, int64_t now)
 {
 	int64_t at = 0;
 
@@ -307,13 +360,10 @@ due_next(const struct certificate *c, const struct certificate_spec *spec,
 		at = c->failures > 0 && c->next_attempt > 0 ? c->next_attempt
 		    : c->next_attempt > c->renew_at         ? c->next_attempt
 							    : c->renew_at;
-	for (size_t i = 0; i < spec->deploy.n && issued_count > 0 && c->bundled != NULL;
-	     i++)
+	if (issued_count > 0 && c->bundled != NULL)
 		at = earlier(at,
-		    next_deployment(c,
-			due_find_deployment(
-			    deployments, deployment_count, spec->deploy.v[i]),
-			now));
+		    next_of_targets(
+			c, spec, config, deployments, deployment_count, now));
 	/* whatever the facts say, never at once again */
 	return at != 0 && at <= now ? now + SOON : at;
 }

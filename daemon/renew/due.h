@@ -46,10 +46,20 @@ bool due_is_target(const struct certificate_spec *spec, const char *target);
  * time after it has expired. */
 int64_t due_forget(
     const struct certificate *c, const struct issued *rows, size_t count);
-/* When the scheduler looks next, after an attempt; 0: never by itself. */
+/* When the scheduler looks next, after an attempt; 0: never by itself. config has the
+ * targets. */
 int64_t due_next(const struct certificate *c, const struct certificate_spec *spec,
-    size_t issued_count, const struct deployment *deployments, size_t deployment_count,
-    int64_t now);
+    const struct config *config, size_t issued_count,
+    const struct deployment *deployments, size_t deployment_count, int64_t now);
+/* Do the targets after this one wait for it, as it is required and hasn't taken what
+ * the files hold? Where it is looked at, it counts only when it was seen. */
+bool due_holds(const struct certificate *c, const struct target_config *target,
+    const struct deployment *d);
+/* Does the live bundle hold the generation before, or is it to? */
+bool due_is_rolled_back(const struct rollback *rollback,
+    const struct certificate_spec *spec, const struct issued *rows, size_t count);
+/* Have two such texts as due_bundle() gives the same issued rows? */
+bool due_same_rows(const char *bundled, const char *other);
 
 /* Does the last error, as the API shows it, have this text in this member? */
 bool due_error_is(const struct certificate *c, const char *member, const char *text);

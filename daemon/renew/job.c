@@ -22,6 +22,7 @@
 #include "renew/hours.h"
 #include "renew/order.h"
 #include "renew/own_key.h"
+#include "renew/rollback.h"
 #include "renew/said.h"
 
 #define CHANCES 16
@@ -42,7 +43,7 @@ job_load_issued(struct job *j)
 	issued_free_all(j->issued, j->issued_count);
 	j->issued = rows;
 	j->issued_count = count;
-	return 0;
+	return rollback_load(j);
 }
 
 int
@@ -89,6 +90,9 @@ job_free(struct job *j)
 	if (j->verify != NULL)
 		j->renewals->verifying--;
 	verify_free(j->verify);
+	rollback_clear(j);
+	free(j->broken);
+	free(j->wanted);
 	issued_free_all(j->issued, j->issued_count);
 	certificate_spec_free(j->spec);
 	certificate_free(j->row);
@@ -112,8 +116,7 @@ note_written(struct job *j, int r)
 	}
 	if (j->issued_count == 0 && c->placeholder_since == 0)
 		c->placeholder_since = clock_now();
-	free(c->bundled);
-	c->bundled = due_bundle(j->spec, j->issued, j->issued_count);
+	rollback_note_files(c, steal_ptr(j->wanted));
 	said_forget(j->renewals->said, c->id, SAID_FILES);
 	log_line(LOG_INFO, &(struct log_fields){ .certificate = c->name },
 	    j->issued_count > 0 ? "files written" : "placeholder written");
@@ -129,16 +132,21 @@ written_cb(int r, void *arg)
 	job_step(j);
 }
 
+/* What they are to hold is noted: it may be another by the time they are written. */
 static bool
-wants_files(const struct job *j)
+wants_files(struct job *j, const struct certificate_spec *spec,
+    const struct issued *rows, size_t count)
 {
-	_cleanup_free_ char *wanted = due_bundle(j->spec, j->issued, j->issued_count);
 	const char *bundled = j->row->bundled;
 
-	if (wanted == NULL || *wanted == '\0' || j->written || j->unwritten)
+	if (j->written || j->unwritten)
 		return false;
-	return bundled == NULL || strcmp(wanted, bundled) != 0 ||
-	    !files_intact(j->renewals->bundles, j->spec, j->issued, j->issued_count);
+	free(j->wanted);
+	j->wanted = due_bundle(spec, rows, count);
+	if (j->wanted == NULL || *j->wanted == '\0')
+		return false;
+	return bundled == NULL || strcmp(j->wanted, bundled) != 0 ||
+	    !files_intact(j->renewals->bundles, spec, rows, count);
 }
 
 /* True: it has to wait. A placeholder isn't: nothing waits for the disk there. */
@@ -146,21 +154,24 @@ static bool
 bundle_step(struct job *j)
 {
 	struct renewals *r = j->renewals;
+	const struct certificate_spec *spec = rollback_spec(j);
+	size_t count;
+	const struct issued *rows = rollback_rows(j, &count);
 	int e;
 
 	if (j->writing != NULL)
 		return true;
-	if (!wants_files(j))
+	if (!wants_files(j, spec, rows, count))
 		return false;
 	j->waiting_for_idle = deploy_reloading(r->means.deploy);
 	if (j->waiting_for_idle)
 		return true;
-	if (j->issued_count == 0) {
-		note_written(j, files_write(r->bundles, j->spec, NULL, 0));
+	if (count == 0) {
+		note_written(j, files_write(r->bundles, spec, NULL, 0));
 		return false;
 	}
-	e = files_start(r->writer, r->bundles, j->spec, j->issued, j->issued_count,
-	    written_cb, j, &j->writing);
+	e = files_start(
+	    r->writer, r->bundles, spec, rows, count, written_cb, j, &j->writing);
 	if (e < 0)
 		note_written(j, e);
 	return j->writing != NULL;
@@ -268,6 +279,17 @@ job_drop(struct job *j)
 	renewals_ended(r);
 }
 
+/* When to look again; what has gone back to the generation before, when that ends. */
+static int64_t
+next_time(const struct job *j, const struct deployment *rows, size_t count, int64_t now)
+{
+	int64_t at = due_next(
+	    j->row, j->spec, j->renewals->config, j->issued_count, rows, count, now);
+	int64_t end = rollback_end(j);
+
+	return end != 0 && at > end ? end : at;
+}
+
 void
 job_replan(struct job *j)
 {
@@ -280,9 +302,7 @@ job_replan(struct job *j)
 	plan(j);
 	if (c->next_at == 0 || c->next_at > now) { /* else it waits for its turn */
 		(void)deployment_list(store, c->id, &rows, &count);
-		c->next_at = job_wants_order(j)
-		    ? now
-		    : due_next(c, j->spec, j->issued_count, rows, count, now);
+		c->next_at = job_wants_order(j) ? now : next_time(j, rows, count, now);
 		deployment_free_all(rows, count);
 	}
 	(void)certificate_save(store, c);
@@ -304,7 +324,7 @@ finish(struct job *j)
 	plan(j);
 	(void)deployment_list(r->means.store, j->row->id, &rows, &count);
 	tidy(j, rows, count);
-	j->row->next_at = due_next(j->row, j->spec, j->issued_count, rows, count, now);
+	j->row->next_at = next_time(j, rows, count, now);
 	if (j->unwritten &&
 	    (j->row->next_at == 0 || j->row->next_at > now + JOB_FILES_SECONDS))
 		j->row->next_at = now + JOB_FILES_SECONDS;

@@ -56,6 +56,10 @@ struct job {
 	char *names;
 	struct issued *issued;
 	size_t issued_count;
+	struct rollback *rollback; /* rollback.c's, with what it has gone back to */
+	struct issued *old;
+	size_t old_count;
+	struct certificate_spec old_spec;
 	bool ordering;              /* counted in renewals->ordering */
 	enum acme_key_type ordered; /* last */
 	bool again;                 /* somebody wants another renewal after this */
@@ -64,6 +68,7 @@ struct job {
 	bool written;   /* its files were, in this attempt */
 	bool unwritten; /* or they could not be */
 	struct writing *writing; /* they are on their way */
+	char *wanted;            /* what they hold then, as due_bundle() says it */
 	unsigned generation;     /* of the configuration that it was loaded by */
 	bool handed;             /* it is its turn, says the queue, and no other's */
 	struct ca_limits *at; /* whose orders in flight it is counted among, or NULL */
@@ -75,6 +80,8 @@ struct job {
 	bool waiting_for_idle; /* a server is reading bundles */
 	size_t target;         /* index into spec->deploy */
 	bool redeployed;       /* this target, as it didn't serve it */
+	char *broken; /* why telling it failed, while it is seen whether it still serves
+		       */
 	struct deploy_request *deploy;
 	struct verify *verify;
 	TAILQ_ENTRY(job) entry;
@@ -98,6 +105,15 @@ void job_step(struct job *j);
 bool job_order_step(struct job *j);
 /* Only what a CA has issued is deployed. */
 bool job_deploy_step(struct job *j);
+
+/* The present target: it is told, or looked at from outside. False: nothing was
+ * started. patient: it has just been told. */
+bool job_tell(struct job *j, const struct deployment *before);
+bool job_look(struct job *j, const struct deployment *before, bool patient);
+/* It was told and that failed, which was noted: does it still serve anything? Steps on
+ * in the end. */
+void job_heed_failure(struct job *j, const struct acme_result *failure);
+void job_next_target(struct job *j);
 
 /* ---- may an order begin? (gate.c) ---- */
 

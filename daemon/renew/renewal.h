@@ -109,6 +109,10 @@ int renewals_pause(struct renewals *r, struct certificate *c, bool paused);
 /* All its targets are told again, soon. -ENODEV: it has none; -ENODATA: nothing was
  * issued yet. */
 int renewals_deploy(struct renewals *r, struct certificate *c);
+/* The certificate of before is served again, until the next renewal or deployment.
+ * -ENODATA: nothing was issued yet; else as rollback_possible(): -EALREADY -ENOENT
+ * -EKEYREVOKED -EKEYEXPIRED. */
+int renewals_rollback(struct renewals *r, struct certificate *c);
 /* Looks now at the targets that have an address for that, and were deployed to. The
  * same errors, -ENODEV where there is none with an address. */
 int renewals_verify(struct renewals *r, struct certificate *c);

@@ -12,6 +12,7 @@
 #include <event2/event.h>
 #include <string.h>
 
+#include "bundle/bundle.h"
 #include "deploy/deploy.h"
 #include "inventory/store.h"
 #include "platform/clock.h"
@@ -19,6 +20,7 @@
 #include "renew/due.h"
 #include "renew/files.h"
 #include "renew/job.h"
+#include "renew/rollback.h"
 #include "schedule/schedule.h"
 
 #define BATCH        64
@@ -26,6 +28,7 @@
 #define BUSY_US      50000
 #define MENTIONS_MAX 20 /* of a kind by name; the others are in the sum */
 #define LONG_US      UINT64_C(1000000)
+#define DAY_S        86400
 
 static const struct repair_slice usual = { 5000, 5000 };
 
@@ -72,9 +75,10 @@ struct repair {
 
 /* Of many the first are named, or the journal would drop what others say. */
 static int
-level(struct repair *p, int usually)
+level(struct repair *p, bool failed, int usually)
 {
-	size_t said = p->counts[WRITTEN] + p->counts[HANDED];
+	size_t said =
+	    failed ? p->counts[FAILED] : p->counts[WRITTEN] + p->counts[HANDED];
 
 	return p->active && said >= MENTIONS_MAX ? LOG_DEBUG : usually;
 }
@@ -86,11 +90,11 @@ say_written(struct repair *p, const struct job *j)
 
 	if (j->row->bundled != NULL) {
 		f.event = LOG_EVENT_FILES_REPAIRED;
-		log_line(level(p, LOG_WARNING), &f,
+		log_line(level(p, false, LOG_WARNING), &f,
 		    "its files were missing or damaged, and are written again");
 	} else if (j->issued_count == 0) {
 		f.event = LOG_EVENT_PLACEHOLDER;
-		log_line(level(p, LOG_INFO), &f, "placeholder written");
+		log_line(level(p, false, LOG_INFO), &f, "placeholder written");
 	}
 }
 
@@ -99,6 +103,9 @@ static enum outcome
 rewrite(struct repair *p, struct job *j)
 {
 	struct certificate *c = j->row;
+	const struct certificate_spec *spec = rollback_spec(j);
+	size_t count;
+	const struct issued *rows = rollback_rows(j, &count);
 	int e;
 
 	/* many are written at once there, and nothing waits for the disk */
@@ -108,29 +115,77 @@ rewrite(struct repair *p, struct job *j)
 		c->bundled = NULL;
 		return HANDED;
 	}
-	e = files_write(p->renewals->bundles, j->spec, j->issued, j->issued_count);
+	e = files_write(p->renewals->bundles, spec, rows, count);
 	if (e < 0) { /* its job tries again, and says so */
 		free(c->bundled);
 		c->bundled = NULL;
 		return FAILED;
 	}
 	say_written(p, j);
-	free(c->bundled);
-	c->bundled = due_bundle(j->spec, j->issued, j->issued_count);
+	rollback_note_files(c, due_bundle(spec, rows, count));
 	if (j->issued_count == 0 && c->placeholder_since == 0)
 		c->placeholder_since = clock_now();
 	return WRITTEN;
 }
 
+static void
+repair_copy(struct repair *p, const struct job *j, const struct target_config *t)
+{
+	_cleanup_free_ char *dir = bundle_path(p->renewals->bundles, j->row->name);
+	int e = dir != NULL ? deploy_repair(t, j->row->name, dir) : -ENOMEM;
+
+	if (e > 0)
+		log_line(level(p, false, LOG_WARNING),
+		    (&(struct log_fields){ .event = LOG_EVENT_FILES_REPAIRED,
+			.certificate = j->row->name,
+			.target = t->name }),
+		    "its copy at bundle_path was missing or damaged, and is written "
+		    "again");
+	else if (e < 0)
+		log_line(level(p, true, LOG_WARNING),
+		    (&(struct log_fields){
+			.certificate = j->row->name, .target = t->name }),
+		    "its copy at bundle_path can't be looked at: %s", strerror(-e));
+}
+
+/* What targets have on disk of their own, where it is what they were told of. */
+static void
+repair_copies(struct repair *p, const struct job *j)
+{
+	struct deployment *rows = NULL;
+	size_t count = 0;
+
+	for (size_t i = 0; i < j->spec->deploy.n; i++) {
+		const struct target_config *t =
+		    config_target(p->renewals->config, j->spec->deploy.v[i]);
+		const struct deployment *d;
+
+		if (t == NULL || t->bundle_path == NULL || j->row->bundled == NULL)
+			continue;
+		if (rows == NULL)
+			(void)deployment_list(
+			    p->renewals->means.store, j->row->id, &rows, &count);
+		d = due_find_deployment(rows, count, t->name);
+		if (d != NULL && d->bundled != NULL &&
+		    strcmp(d->bundled, j->row->bundled) == 0 &&
+		    (d->state == DEPLOYMENT_DEPLOYED || d->state == DEPLOYMENT_SERVED))
+			repair_copy(p, j, t);
+	}
+	deployment_free_all(rows, count);
+}
+
 static bool
 needs_files(const struct repair *p, const struct job *j, look_fn *look)
 {
-	_cleanup_free_ char *wanted = due_bundle(j->spec, j->issued, j->issued_count);
+	const struct certificate_spec *spec = rollback_spec(j);
+	size_t count;
+	const struct issued *rows = rollback_rows(j, &count);
+	_cleanup_free_ char *wanted = due_bundle(spec, rows, count);
 
 	if (wanted == NULL || *wanted == '\0')
 		return false;
 	return j->row->bundled == NULL || strcmp(wanted, j->row->bundled) != 0 ||
-	    !look(p->renewals->bundles, j->spec, j->issued, j->issued_count);
+	    !look(p->renewals->bundles, spec, rows, count);
 }
 
 /* One that is never looked at, though nothing says so any more; or that was parked for
@@ -197,6 +252,8 @@ attend(struct repair *p, int64_t certificate, const struct stage *stage)
 		    deploy_reloading(p->renewals->means.deploy) ? BUSY : rewrite(p, j);
 	if (outcome == BUSY && p->active)
 		return BUSY; /* comes back to it */
+	if (outcome == LOOKED && stage->look == files_intact)
+		repair_copies(p, j);
 	if (!stage->files_only || outcome != LOOKED)
 		save(p, j, outcome);
 	return outcome;
@@ -253,6 +310,16 @@ pick(struct repair *p, struct certificate_pick *ret)
 	return true;
 }
 
+/* Once a day, not at the hour of others. */
+static void
+plan(struct repair *p)
+{
+	const struct timeval pause = { .tv_sec =
+					   DAY_S - (time_t)clock_random(DAY_S / 10) };
+
+	event_add(p->timer, &pause);
+}
+
 /* Of how it went, one line: where nothing was the matter, for the curious only. */
 static void
 finish(struct repair *p)
@@ -264,6 +331,7 @@ finish(struct repair *p)
 						     : LOG_DEBUG;
 
 	p->active = false;
+	plan(p);
 	log_line(what, NULL,
 	    "the files of %zu certificates were looked at: %zu written, %zu failed,"
 	    " in %.1f s; longest turn %.1f ms",
@@ -337,7 +405,10 @@ slice_cb(evutil_socket_t fd, short what, void *arg)
 	uint64_t begin = clock_monotonic_us(), took;
 
 	(void)fd, (void)what;
-	go_on(p, &usual);
+	if (p->active)
+		go_on(p, &usual);
+	else
+		repair_begin(p, &usual);
 	took = clock_monotonic_us() - begin;
 	if (took > p->longest_us)
 		p->longest_us = took;

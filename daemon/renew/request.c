@@ -17,6 +17,7 @@
 #include "renew/files.h"
 #include "renew/job.h"
 #include "renew/removal.h"
+#include "renew/rollback.h"
 #include "schedule/schedule.h"
 
 static int64_t
@@ -28,6 +29,15 @@ last_id(const struct job *j)
 		if (j->issued[i].id > id)
 			id = j->issued[i].id;
 	return id;
+}
+
+static bool
+files_are_intact(const struct job *j)
+{
+	size_t count;
+	const struct issued *rows = rollback_rows(j, &count);
+
+	return files_intact(j->renewals->bundles, rollback_spec(j), rows, count);
 }
 
 /* The scheduler hands it in at its next look. */
@@ -96,7 +106,7 @@ renewals_ask(
 		return ask_running(running, force, ret);
 	if (!due && !force) {
 		*ret = RENEWAL_NOT_DUE;
-		if (!files_intact(r->bundles, j->spec, j->issued, j->issued_count))
+		if (!files_are_intact(j))
 			return look_now(r, j->row);
 		return 0;
 	}
@@ -170,6 +180,7 @@ forget_deployment(struct renewals *r, struct deployment *d)
 	d->at = clock_now();
 	d->failures = 0;
 	d->next_attempt = 0;
+	d->hurry_at = 0; /* asked for now is now */
 	return deployment_save(r->means.store, d);
 }
 
@@ -225,10 +236,45 @@ ask_targets(struct renewals *r, struct certificate *c, bool verified,
 	return e;
 }
 
+/* What is current is served again, also where nobody has to be told. */
 int
 renewals_deploy(struct renewals *r, struct certificate *c)
 {
-	return ask_targets(r, c, false, forget_deployment);
+	_cleanup_(rollback_freep) struct rollback *row = NULL;
+	int e = rollback_get(r->means.store, c->id, &row);
+
+	if (e == 0)
+		e = rollback_delete(r->means.store, c->id);
+	if (e < 0 && e != -ENOENT)
+		return e;
+	e = ask_targets(r, c, false, forget_deployment);
+	if (e != -ENODEV || row == NULL || *row->to == '\0')
+		return e;
+	e = look_now(r, c);
+	if (e == 0)
+		renewals_changed(r, c->id);
+	return e;
+}
+
+int
+renewals_rollback(struct renewals *r, struct certificate *c)
+{
+	_cleanup_(job_freep) struct job *fresh = NULL;
+	int e;
+
+	e = job_load(r, c->id, &fresh);
+	if (e < 0)
+		return e;
+	if (fresh->issued_count == 0)
+		return -ENODATA;
+	e = rollback_begin(fresh, NULL, NULL);
+	if (e < 0)
+		return e;
+	c->next_at = clock_now();
+	e = certificate_save(r->means.store, c);
+	if (e == 0)
+		renewals_changed(r, c->id);
+	return e;
 }
 
 int

@@ -6,6 +6,7 @@ from __future__ import annotations
 import socket
 import shutil
 import threading
+import time
 
 import pytest
 
@@ -316,16 +317,19 @@ def test_verified(place: Place, renewd: Renewd) -> None:
     assert "served" in shown
 
 
-def test_reload_that_changes_nothing(place: Place, renewd: Renewd) -> None:
-    """Somebody has broken nginx's configuration: it stays with the old certificate, and
-    only a handshake shows it. Mended, it is served by the next attempt."""
+@pytest.mark.parametrize("how", ["watched", "by signal"])
+def test_reload_that_changes_nothing(place: Place, renewd: Renewd, how: str) -> None:
+    """Somebody has broken nginx's configuration: it stays with the old certificate. Its
+    workers show that, and its error log says why; where nobody watches them, only a
+    handshake shows it. Mended, it is served by the next attempt."""
     issued(renewd, NAME)
     port = free_port()
     site = nginx_site(port, renewd.bundle(NAME), renewd.bundle(NAME, "privkey.pem"))
     nginx = Nginx(place, site, [port])
     nginx.start()
-    renewd.set("deploy web", type="nginx", pidfile=nginx.pid_file,
-               verify=f"127.0.0.1:{port}")
+    kind = {"type": "nginx"} if how == "watched" else {"type": "signal", "process": "nginx"}
+    renewd.set("deploy web", pidfile=nginx.pid_file, verify=f"127.0.0.1:{port}", **kind)
+    renewd.sections["deploy web"] = kind | renewd.sections["deploy web"]  # type comes first
     renewd.add_certificate(NAME, deploy="web")
     renewd.reload()
     deployment(renewd, NAME, "web", "served")
@@ -334,11 +338,15 @@ def test_reload_that_changes_nothing(place: Place, renewd: Renewd) -> None:
     nginx.config_path.write_text(whole + "nonsense;\n")
     renewd.ctl("renew", "--force", NAME)
     row = deployment(renewd, NAME, "web", "failed", patience=100)
-    assert old.serial in row["detail"] and f"127.0.0.1:{port}" in row["detail"]
+    if how == "watched":
+        assert row["detail"].startswith("nginx goes on as it was: ")
+        assert '"nonsense"' in row["detail"] and str(nginx.config_path) in row["detail"]
+    else:
+        assert old.serial in row["detail"] and f"127.0.0.1:{port}" in row["detail"]
+        assert "not-served" in kinds(renewd, NAME)
     assert served(port, NAME).fingerprint == old.fingerprint
     shown = renewd.certificate(NAME)
     assert (shown["state"], shown["health"], shown["failures"]) == ("valid", "warning", 0)
-    assert "not-served" in kinds(renewd, NAME)
     nginx.config_path.write_text(whole)
     renewd.ctl("deploy", NAME)
     deployment(renewd, NAME, "web", "served")
@@ -386,6 +394,138 @@ def test_older_file(place: Place, renewd: Renewd) -> None:
     row = deployment(renewd, NAME, "edge", "failed", patience=100)
     assert old.serial in row["detail"]
     assert haproxy.processes().reloads == 3  # the first, the new one, and once more
+
+
+def test_copies_are_repaired(place: Place, renewd: Renewd) -> None:
+    """What bundle_path has is looked at as bundle_dir is: at a start, too."""
+    issued(renewd, NAME)
+    certs = place.path / "certs"
+    certs.mkdir()
+    haproxy = HAProxy(place, frontend(free_port(), renewd.bundle(NAME, "haproxy.pem")))
+    haproxy.start()
+    renewd.set("deploy edge", type="haproxy", master_socket=haproxy.master_socket,
+               bundle_path=certs / "{name}.pem")
+    renewd.add_certificate(NAME, deploy="edge")
+    renewd.reload()
+    deployment(renewd, NAME, "edge", "deployed")
+    copy = certs / f"{NAME}.pem"
+    whole = copy.read_bytes()
+    for damage in (copy.unlink, lambda: copy.write_bytes(whole[:100]),
+                   lambda: copy.chmod(0o644)):
+        damage()
+        renewd.restart()
+        wait_until(lambda: copy.exists() and copy.read_bytes() == whole and
+                   copy.stat().st_mode & 0o777 == 0o640, "the copy is whole", 10)
+    assert renewd.output().count("its copy at bundle_path was missing or damaged") == 3
+    assert haproxy.processes().reloads == 1  # it has that already
+
+
+def test_key_that_does_not_match(place: Place, renewd: Renewd) -> None:
+    """Somebody has put another key into the bundle: HAProxy never gets it."""
+    issued(renewd, NAME, "other.example.test")
+    port = free_port()
+    bundle = renewd.bundle(NAME, "haproxy.pem")
+    haproxy = HAProxy(place, frontend(port, bundle))
+    haproxy.start()
+    renewd.set("deploy edge", type="haproxy", socket=haproxy.admin_socket,
+               verify=f"127.0.0.1:{port}")
+    renewd.add_certificate(NAME, deploy="edge")
+    renewd.reload()
+    deployment(renewd, NAME, "edge", "served")
+    whole = bundle.read_bytes()
+    bundle.write_bytes(renewd.bundle(NAME).read_bytes() +
+                       renewd.bundle("other.example.test", "privkey.pem").read_bytes())
+    renewd.ctl("deploy", NAME)
+    wait_until(lambda: bundle.read_bytes() == whole, "it is mended")
+    deployment(renewd, NAME, "edge", "served")
+    assert served(port, NAME).fingerprint == renewd.leaf(NAME).fingerprint
+
+
+@pytest.mark.pebble(lifetime=40)
+def test_failed_verify_stops_no_renewal(renewd: Renewd) -> None:
+    """Nothing is ever seen served there; it is renewed all the same, each time once."""
+    renewd.set("deploy copy", type="exec", command="/bin/true",
+               verify=f"127.0.0.1:{free_port()}")
+    renewd.add_certificate(NAME, deploy="copy")
+    renewd.start()
+    deployment(renewd, NAME, "copy", "failed", "refused", patience=100)
+    serials = {renewd.leaf(NAME).serial}
+
+    def seen() -> bool:
+        serials.add(renewd.leaf(NAME).serial)
+        return len(serials) == 3
+    wait_until(seen, "it was renewed twice more", 100)
+    shown = renewd.certificate(NAME)
+    assert (shown["state"], shown["failures"]) == ("valid", 0)
+
+
+def test_hook_that_hangs_and_floods(place: Place, renewd: Renewd) -> None:
+    """It is ended with all that it has started; what it says fills neither log nor memory,
+    and nobody else waits for it."""
+    script = place.path / "flood"
+    script.write_text("#!/bin/sh\nyes 'so much to say' &\nsleep 600 &\nwait\n")
+    script.chmod(0o755)
+    renewd.set("deploy copy", type="exec", command=script, timeout="2s")
+    renewd.set("deploy other", type="exec", command="/bin/true")
+    renewd.add_certificate(NAME, deploy=["copy", "other"])
+    renewd.add_certificate("b.example.test", deploy="other")
+    renewd.start()
+    deployment(renewd, "b.example.test", "other", "deployed")
+    row = deployment(renewd, NAME, "copy", "failed")
+    assert "was killed at its deadline" in row["detail"]
+    deployment(renewd, NAME, "other", "deployed")
+    assert renewd.output().count("so much to say") <= 1001
+    assert renewd.output().count("(and more, which isn't logged)") >= 1
+
+
+def test_target_removed_while_deploying(place: Place, renewd: Renewd) -> None:
+    """What has begun is ended; then nothing of the target is left."""
+    go, done = place.path / "go", place.path / "done"
+    script = place.path / "slow"
+    script.write_text(f"#!/bin/sh\ntouch {go}\nwhile test -e {go}; do sleep 0.1; done\n"
+                      f"touch {done}\n")
+    script.chmod(0o755)
+    renewd.set("deploy slow", type="exec", command=script)
+    renewd.add_certificate(NAME, deploy="slow")
+    renewd.start()
+    wait_until(go.exists, "the program runs")
+    del renewd.sections["deploy slow"]
+    renewd.add_certificate(NAME, deploy=None)
+    renewd.reload()
+    assert renewd.certificate(NAME)["activity"] == "deploying"
+    go.unlink()
+    wait_until(done.exists, "it ends")
+    wait_until(lambda: renewd.certificate(NAME)["deployments"] == [], "it is gone")
+    renewd.wait_state(NAME)
+
+
+def test_killed_while_deploying(place: Place, renewd: Renewd) -> None:
+    """At any moment of a deployment and of what is looked at after it: the next start goes
+    on, the newest is served, and no order was made twice."""
+    issued(renewd, NAME)
+    port = free_port()
+    haproxy = HAProxy(place, frontend(port, renewd.bundle(NAME, "haproxy.pem")))
+    haproxy.start()
+    renewd.set("deploy edge", type="haproxy", socket=haproxy.admin_socket, roll_back="yes",
+               verify=f"127.0.0.1:{port}")
+    renewd.add_certificate(NAME, deploy="edge")
+    renewd.reload()
+    deployment(renewd, NAME, "edge", "served")
+    for verb in (("renew", "--force"), ("rollback",), ("deploy",)):
+        for pause in (0.05, 0.3, 5.02, 5.1, 6.1):
+            before = renewd.leaf(NAME).fingerprint
+            if verb != ("rollback",) or "rolled_back" not in renewd.certificate(NAME):
+                renewd.ctl(*verb, NAME)
+            time.sleep(pause)  # the moment at which it is killed
+            renewd.kill()
+            renewd.start()
+            if verb[0] == "renew":
+                wait_until(lambda before=before: renewd.leaf(NAME).fingerprint != before,
+                           "it is renewed", 60)
+            renewd.wait_state(NAME, timeout=60)
+            deployment(renewd, NAME, "edge", "served", patience=60)
+            wait_until(lambda: served(port, NAME).fingerprint ==
+                       renewd.leaf(NAME).fingerprint, "the newest is served", 60)
 
 
 def test_dead_port_and_removed_target(place: Place, renewd: Renewd) -> None:

@@ -66,7 +66,9 @@ START_TEST(the_suggested_point_is_the_plan)
 	ck_assert_int_eq(s.row.renew_reason, RENEW_ARI);
 	ck_assert_int_eq(reason(&s, 0, NOW + 20 * DAY - 1), RENEW_NONE);
 	ck_assert_int_eq(reason(&s, 0, NOW + 20 * DAY), RENEW_ARI);
-	ck_assert_int_eq(due_next(&s.row, &s.spec, 1, NULL, 0, NOW), NOW + 20 * DAY);
+	ck_assert_int_eq(
+	    due_next(&s.row, &s.spec, &(struct config){ 0 }, 1, NULL, 0, NOW),
+	    NOW + 20 * DAY);
 	/* it moves with the CA's word, to later as well */
 	s.issued[0].suggested_at = NOW + 70 * DAY;
 	plan(&s, NOW);
@@ -148,7 +150,9 @@ START_TEST(other_reasons_and_delays_stay)
 	s.row.next_attempt = NOW + 600;
 	plan(&s, NOW);
 	ck_assert_int_eq(s.row.renew_reason, RENEW_ARI);
-	ck_assert_int_eq(due_next(&s.row, &s.spec, 1, NULL, 0, NOW), NOW + 600);
+	ck_assert_int_eq(
+	    due_next(&s.row, &s.spec, &(struct config){ 0 }, 1, NULL, 0, NOW),
+	    NOW + 600);
 	end(&s);
 }
 END_TEST

@@ -44,7 +44,7 @@ START_TEST(has_bounds)
 	_cleanup_(patience_freep) struct patience *p = patience_new();
 
 	misses(p, 1000000);
-	ck_assert_int_eq(patience_ms(p, PATIENCE_ISSUE), 5000);
+	ck_assert_int_eq(patience_ms(p, PATIENCE_ISSUE), 10000);
 	misses(p, 0);
 	ck_assert_int_eq(patience_ms(p, PATIENCE_ISSUE), 20);
 }

@@ -17,8 +17,10 @@
 #include "deploy/probe.h"
 #include "deploy/verify.h"
 #include "make_cert.h"
+#include "platform/clock.h"
 #include "scope.h"
 
+#define NOW    INT64_C(1800000000)
 #define LATE_S 30 /* a test that waits so long has failed */
 
 static struct event_base *base;
@@ -34,6 +36,7 @@ struct server {
 struct seen {
 	int done;
 	bool served;
+	bool broken;
 	char why[512];
 };
 
@@ -81,12 +84,15 @@ start(struct server *s, bool rsa, bool with_issuer, bool with_stranger)
 	EVP_PKEY *ca = EVP_EC_gen("P-256");
 	X509 *leaf = make_cert(&(struct recipe){ .subject = "www.example.test",
 	    .issuer = "CA",
+	    .san = "DNS:www.example.test",
 	    .serial = "00A1B2",
+	    .not_before = NOW - 3600,
 	    .key = key,
 	    .issuer_key = ca });
 	X509 *above =
 	    make_cert(&(struct recipe){ .subject = with_issuer ? "CA" : "Else",
 		.issuer = "Root",
+		.not_before = NOW - 3600,
 		.key = ca,
 		.issuer_key = ca });
 	unsigned char digest[32];
@@ -121,6 +127,7 @@ begin(void)
 {
 	int fd = listen_somewhere(dead);
 
+	clock_freeze(NOW);
 	close(fd);
 	base = event_base_new();
 }
@@ -129,12 +136,15 @@ static void
 end(void)
 {
 	event_base_free(base);
+	clock_thaw();
 }
 
 static void
-done_cb(const char *why, void *arg)
+done_cb(const char *why, bool broken, void *arg)
 {
 	struct seen *seen = arg;
+
+	seen->broken = broken;
 
 	seen->done++;
 	seen->served = why == NULL;
@@ -146,6 +156,7 @@ static struct seen
 look(const struct verify_leaf *leaves, size_t count, const char *a, const char *b)
 {
 	const char *addresses[] = { a, b };
+	const char *names[] = { "www.example.test" };
 	struct target_config target = { .name = (char *)"edge",
 		.verify = { .v = (char **)(void *)addresses, .n = b != NULL ? 2 : 1 } };
 	struct seen seen = { 0 };
@@ -154,7 +165,8 @@ look(const struct verify_leaf *leaves, size_t count, const char *a, const char *
 
 	ck_assert_int_eq(verify_start(base,
 			     &(struct verify_subject){ .target = &target,
-				 .server_name = "www.example.test",
+				 .names = names,
+				 .name_count = 1,
 				 .leaves = leaves,
 				 .count = count },
 			     false, done_cb, &seen, &v),
@@ -178,7 +190,7 @@ START_TEST(test_served)
 	leaf.fingerprint = ecdsa.fingerprint;
 	seen = look(&leaf, 1, ecdsa.address, NULL);
 	ck_assert_msg(seen.served, "%s", seen.why);
-	leaf = (struct verify_leaf){ true, rsa.fingerprint };
+	leaf = (struct verify_leaf){ .rsa = true, .fingerprint = rsa.fingerprint };
 	seen = look(&leaf, 1, rsa.address, NULL);
 	ck_assert_msg(seen.served, "%s", seen.why);
 	seen = look(&leaf, 1, rsa.address, rsa.address);
@@ -210,7 +222,7 @@ START_TEST(test_not_served)
 	start(&s, false, true, false);
 	start(&stranger, false, false, true);
 	pair[0].fingerprint = pair[1].fingerprint = s.fingerprint;
-	other = (struct verify_leaf){ false, stranger.fingerprint };
+	other = (struct verify_leaf){ .fingerprint = stranger.fingerprint };
 	seen = look(&other, 1, s.address, NULL);
 	expect(&seen, s.address, "ECDSA",
 	    "another certificate is there, with serial a1b2");
@@ -231,13 +243,86 @@ START_TEST(test_not_served)
 }
 END_TEST
 
+/* The same leaf, and still something isn't right. */
+START_TEST(test_lacks)
+{
+	struct server s;
+	struct verify_leaf leaf = { .chained = true };
+	const char *names[] = { "www.example.test", "other.example.test" };
+	struct target_config target = { .name = (char *)"edge" };
+	struct timeval late = { .tv_sec = LATE_S };
+	struct seen seen;
+	char *address;
+	struct verify *v;
+
+	begin();
+	start(&s, false, false, false);
+	leaf.fingerprint = s.fingerprint;
+	seen = look(&leaf, 1, s.address, NULL);
+	expect(&seen, s.address, "ECDSA",
+	    "its chain is missing: does the server read fullchain.pem?");
+	ck_assert(!seen.broken);
+	leaf.chained = false;
+	clock_freeze(NOW + 86400);
+	seen = look(&leaf, 1, s.address, NULL);
+	expect(&seen, s.address, "ECDSA", "it is out of date");
+	ck_assert(seen.broken);
+	leaf.fingerprint = "00";
+	seen = look(&leaf, 1, s.address, NULL);
+	ck_assert_ptr_nonnull(strstr(seen.why, "serial a1b2, out of date"));
+	ck_assert(seen.broken);
+	clock_freeze(NOW);
+	seen = look(&leaf, 1, s.address, NULL);
+	ck_assert_ptr_nonnull(strstr(seen.why, "serial a1b2"));
+	ck_assert(!seen.broken);
+	seen = look(&leaf, 1, dead, NULL);
+	ck_assert(seen.broken);
+	/* the second name has another certificate, of the first */
+	address = s.address;
+	target.verify = (struct words){ &address, 1 };
+	seen = (struct seen){ 0 };
+	ck_assert_int_eq(verify_start(base,
+			     &(struct verify_subject){ .target = &target,
+				 .names = names + 1,
+				 .name_count = 1,
+				 .leaves = &leaf,
+				 .count = 1 },
+			     false, done_cb, &seen, &v),
+	    0);
+	event_base_loopexit(base, &late);
+	event_base_dispatch(base);
+	verify_free(v);
+	ck_assert_ptr_nonnull(strstr(seen.why, ", other.example.test): another"));
+	ck_assert_ptr_nonnull(strstr(seen.why, ", of another name"));
+	ck_assert(seen.broken);
+	/* must-staple, and nothing is stapled */
+	leaf.fingerprint = s.fingerprint;
+	seen = (struct seen){ 0 };
+	ck_assert_int_eq(verify_start(base,
+			     &(struct verify_subject){ .target = &target,
+				 .names = names,
+				 .name_count = 2,
+				 .must_staple = true,
+				 .leaves = &leaf,
+				 .count = 1 },
+			     false, done_cb, &seen, &v),
+	    0);
+	event_base_loopexit(base, &late);
+	event_base_dispatch(base);
+	verify_free(v);
+	ck_assert_ptr_nonnull(strstr(seen.why, "must_staple"));
+	stop(&s);
+	end();
+}
+END_TEST
+
 static void
 probed_cb(const struct probe_found *found, const char *why, void *arg)
 {
 	struct seen *seen = arg;
 
 	ck_assert_ptr_null(found);
-	done_cb(why, seen);
+	done_cb(why, true, seen);
 }
 
 /* It accepts, and says nothing, or something else than TLS. */
@@ -280,4 +365,4 @@ START_TEST(test_no_tls)
 }
 END_TEST
 
-SUITE("verify", test_served, test_not_served, test_no_tls)
+SUITE("verify", test_served, test_not_served, test_lacks, test_no_tls)
