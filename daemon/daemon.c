@@ -227,6 +227,12 @@ due_cb(int64_t certificate, void *arg)
 	return renewals_due(arg, certificate);
 }
 
+static void
+jump_cb(int64_t by, void *arg)
+{
+	renewals_clock_set(arg, by);
+}
+
 /* ---- signals ---- */
 
 static void
@@ -486,8 +492,10 @@ start(struct daemon *d)
 		r = catch_signals(d);
 	if (r == 0)
 		r = take_over(d);
-	if (r == 0)
+	if (r == 0) {
+		schedule_on_jump(d->schedule, jump_cb, d->renewals);
 		schedule_start(d->schedule, due_cb, d->renewals);
+	}
 	return r;
 }
 

@@ -71,7 +71,7 @@ facts_load(struct facts *f, struct store *store, const struct config *config,
 	if (r < 0)
 		return r;
 	f->doing = renewals_activity(renewals, c->id);
-	f->queued_until = renewals_queued_until(renewals, c);
+	f->wait = renewals_waits(renewals, c);
 	return judge_due(f);
 }
 

@@ -26,8 +26,8 @@ struct facts {
 	struct revocation *revocations; /* that aren't done */
 	size_t revocation_count;
 	enum renewal_activity doing;
-	enum renew_reason due; /* what has to be ordered now, and why */
-	int64_t queued_until;  /* its CA has said so */
+	enum renew_reason due;     /* what has to be ordered now, and why */
+	struct renewals_wait wait; /* for its CA */
 	int64_t now;
 };
 
@@ -35,5 +35,12 @@ struct facts {
 int facts_load(struct facts *f, struct store *store, const struct config *config,
     const struct renewals *renewals, const struct certificate *c, int64_t now);
 void facts_clear(struct facts *f);
+
+/* Is it to be renewed at all? */
+static inline bool
+facts_enabled(const struct facts *f)
+{
+	return f->spec == NULL || f->spec->enabled;
+}
 
 #endif

@@ -159,6 +159,7 @@ write_limits(struct json_writer *w, const struct ca_status *ca)
 	json_member_integer(w, "orders_active", ca->orders_active);
 	json_member_integer(w, "waiting", ca->waiting);
 	json_member_string(w, "waiting_for", ca->waiting_for);
+	view_member_time(w, "done_at", ca->done_at);
 	json_close_object(w);
 }
 
@@ -172,6 +173,8 @@ write_ca_cb(const struct ca_status *ca, void *arg)
 	json_member_string(w, "directory", ca->directory);
 	json_member_string(w, "terms", ca->terms);
 	view_member_time(w, "not_before", ca->not_before);
+	view_member_time(w, "unanswered_since", ca->unanswered_since);
+	view_member_time(w, "next_attempt", ca->next_probe);
 	write_limits(w, ca);
 	json_member_string(w, "last_error", ca->last_error);
 	json_close_object(w);

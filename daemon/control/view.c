@@ -1,5 +1,5 @@
 /*
- * view.c - judges a certificate: how it is, how worrying that is, what is being done.
+ * view.c - judges a certificate: how it is, what is being done; and shows it.
  *
  * Called for every certificate that the control socket shows or counts. It must never
  * read or write anything but its arguments, so that the rules can be tested as a table.
@@ -13,10 +13,7 @@
 #include "control/facts.h"
 #include "json.h"
 #include "platform/clock.h"
-
-#define CRITICAL_PERCENT 12 /* of the life left */
-#define WARNING_PERCENT  25
-#define PLACEHOLDER_S    3600 /* so long may servers live on a placeholder */
+#include "renew/renewal.h"
 
 static const char *const state_names[VIEW_STATES] = {
 	[VIEW_REVOKED] = "revoked",
@@ -59,12 +56,6 @@ view_activity_name(enum view_activity activity)
 {
 	assert(activity < VIEW_ACTIVITIES);
 	return activity_names[activity];
-}
-
-static bool
-enabled(const struct facts *f)
-{
-	return f->spec == NULL || f->spec->enabled;
 }
 
 /* ---- which certificates count ---- */
@@ -150,7 +141,7 @@ judge_activity(const struct facts *f)
 	case RENEWAL_NONE:
 		break;
 	}
-	if (c->paused || !enabled(f))
+	if (c->paused || !facts_enabled(f))
 		return VIEW_PAUSED;
 	if (c->parked)
 		return VIEW_PARKED;
@@ -160,168 +151,6 @@ judge_activity(const struct facts *f)
 	return f->due != RENEW_NONE && c->next_at != 0 && c->next_at <= f->now
 	    ? VIEW_ORDERING
 	    : VIEW_IDLE;
-}
-
-/* ---- health ---- */
-
-static bool
-row_under(const struct issued *row, int64_t now, int64_t percent)
-{
-	int64_t life = row->not_after - row->not_before;
-
-	return (row->not_after - now) * 100 < life * percent;
-}
-
-static bool
-under(const struct facts *f, const struct view *v, int64_t percent)
-{
-	for (size_t i = 0; i < v->row_count; i++)
-		if (row_under(v->rows[i], f->now, percent))
-			return true;
-	return false;
-}
-
-/* Is this id one of the numbers in the list? */
-static bool
-holds_id(const char *list, int64_t id)
-{
-	while (list != NULL && *list != '\0') {
-		char *end;
-		long long number = strtoll(list, &end, 10);
-
-		if (end != list && number == id)
-			return true;
-		list = end + (end == list || *end != '\0');
-	}
-	return false;
-}
-
-static bool
-is_ended(const struct facts *f, const struct view *v)
-{
-	(void)f;
-	return v->state == VIEW_EXPIRED || v->state == VIEW_REVOKED;
-}
-
-static bool
-is_nearly_over(const struct facts *f, const struct view *v)
-{
-	return under(f, v, CRITICAL_PERCENT);
-}
-
-static bool
-is_parked_late(const struct facts *f, const struct view *v)
-{
-	return f->certificate->parked && under(f, v, WARNING_PERCENT);
-}
-
-/* Of what a failed target still serves: all that can be looked up are the current
- * certificates. */
-static bool
-is_served_nearly_over(const struct facts *f, const struct view *v)
-{
-	(void)v;
-	for (size_t i = 0; i < f->deployment_count; i++) {
-		const struct deployment *d = &f->deployments[i];
-
-		for (size_t j = 0; j < f->issued_count; j++)
-			if (d->state == DEPLOYMENT_FAILED &&
-			    holds_id(d->bundled, f->issued[j].id) &&
-			    row_under(&f->issued[j], f->now, CRITICAL_PERCENT))
-				return true;
-	}
-	return false;
-}
-
-/* It was issued, and breaks a server. */
-static bool
-is_broken(const struct facts *f, const struct view *v)
-{
-	(void)v;
-	return f->rollback != NULL && f->rollback->target != NULL;
-}
-
-static bool
-is_rolled_back(const struct facts *f, const struct view *v)
-{
-	(void)v;
-	return f->rollback != NULL;
-}
-
-static bool
-is_placeholder_long(const struct facts *f, const struct view *v)
-{
-	int64_t since = f->certificate->placeholder_since;
-
-	(void)v;
-	return since != 0 && f->now - since > PLACEHOLDER_S;
-}
-
-static bool
-is_failing(const struct facts *f, const struct view *v)
-{
-	return f->certificate->failures >= 2 && under(f, v, WARNING_PERCENT);
-}
-
-static bool
-is_parked(const struct facts *f, const struct view *v)
-{
-	(void)v;
-	return f->certificate->parked;
-}
-
-static bool
-is_not_deployed(const struct facts *f, const struct view *v)
-{
-	(void)v;
-	for (size_t i = 0; i < f->deployment_count; i++)
-		if (f->deployments[i].state == DEPLOYMENT_FAILED)
-			return true;
-	return false;
-}
-
-static bool
-is_new_failing(const struct facts *f, const struct view *v)
-{
-	return v->state == VIEW_NEW && f->certificate->failures > 0;
-}
-
-static bool
-is_paused_due(const struct facts *f, const struct view *v)
-{
-	const struct certificate *c = f->certificate;
-
-	if (!c->paused && enabled(f))
-		return false;
-	return v->state != VIEW_VALID || (c->renew_at != 0 && c->renew_at <= f->now);
-}
-
-/* The first that holds decides. */
-static const struct rule {
-	enum view_health health;
-	bool (*holds)(const struct facts *f, const struct view *v);
-} rules[] = {
-	{ VIEW_CRITICAL, is_ended },
-	{ VIEW_CRITICAL, is_nearly_over },
-	{ VIEW_CRITICAL, is_parked_late },
-	{ VIEW_CRITICAL, is_served_nearly_over },
-	{ VIEW_CRITICAL, is_placeholder_long },
-	{ VIEW_CRITICAL, is_broken },
-	{ VIEW_WARNING, is_failing },
-	{ VIEW_WARNING, is_parked },
-	{ VIEW_WARNING, is_not_deployed },
-	{ VIEW_WARNING, is_rolled_back },
-	{ VIEW_WARNING, is_new_failing },
-	{ VIEW_WARNING, is_paused_due },
-};
-
-static enum view_health
-judge_health(const struct facts *f, const struct view *v)
-{
-	for (size_t i = 0; i < ELEMENTS(rules); i++)
-		if (rules[i].holds(f, v))
-			return rules[i].health;
-	return VIEW_OK;
 }
 
 void
@@ -336,7 +165,7 @@ view_judge(const struct facts *f, struct view *ret)
 			v.not_after = v.rows[i]->not_after;
 	v.state = judge_state(f, &v, complete);
 	v.activity = judge_activity(f);
-	v.health = judge_health(f, &v);
+	v.health = view_judge_health(f, &v);
 	*ret = v;
 }
 
@@ -505,6 +334,18 @@ renew_at(const struct facts *f)
 	return c->next_at != 0 && c->next_at <= f->now ? c->next_at : f->now;
 }
 
+/* Who waits for a CA that doesn't answer hasn't tried it itself. */
+static void
+write_last_error(struct json_writer *w, const struct facts *f)
+{
+	_cleanup_free_ char *theirs = NULL;
+	const char *own = f->certificate->last_error;
+
+	if (own == NULL && f->wait.unanswered != NULL)
+		theirs = job_describe(f->wait.unanswered, f->wait.since);
+	json_member_raw(w, "last_error", own != NULL ? own : theirs);
+}
+
 static void
 write_plans(struct json_writer *w, const struct facts *f)
 {
@@ -516,8 +357,8 @@ write_plans(struct json_writer *w, const struct facts *f)
 	    w, "renew_reason", why != RENEW_NONE ? renew_reason_name(why) : NULL);
 	json_member_integer(w, "failures", c->failures);
 	view_member_time(w, "next_attempt",
-	    c->next_attempt > f->now ? c->next_attempt : f->queued_until);
-	json_member_raw(w, "last_error", c->last_error);
+	    c->next_attempt > f->now ? c->next_attempt : f->wait.until);
+	write_last_error(w, f);
 }
 
 void
@@ -535,7 +376,7 @@ view_write(struct json_writer *w, const struct facts *f, const struct view *v)
 	json_member_string(w, "state", view_state_name(v->state));
 	json_member_string(w, "health", view_health_name(v->health));
 	json_member_string(w, "activity", view_activity_name(v->activity));
-	json_member_bool(w, "enabled", enabled(f));
+	json_member_bool(w, "enabled", facts_enabled(f));
 	json_name(w, "certificates");
 	json_open_array(w);
 	for (size_t i = 0; i < v->row_count; i++)

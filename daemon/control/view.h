@@ -55,6 +55,8 @@ const char *view_activity_name(enum view_activity activity);
 
 /* The facts must outlive the view. */
 void view_judge(const struct facts *f, struct view *ret);
+/* Its part that says how worrying that is, where all else is judged. */
+enum view_health view_judge_health(const struct facts *f, const struct view *v);
 /* The issuer's section, or NULL. */
 const char *view_ca(const struct facts *f, const struct view *v);
 /* The object of the API. */

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "buffer.h"
+#include "ctl/show_lines.h"
 #include "json.h"
 #include "platform/clock.h"
 #include "scope.h"
@@ -177,8 +178,8 @@ show_time(const struct show *s, struct buffer *b, const char *text)
 /* ---- lines of a page ---- */
 
 /* Label and text on a terminal, label TAB text elsewhere; there a label is one word. */
-static void
-begin_line(const struct show *s, struct buffer *b, const char *label)
+void
+show_begin_line(const struct show *s, struct buffer *b, const char *label)
 {
 	if (s->terminal) {
 		buffer_printf(b, "%*s  ", LABEL_WIDTH, label);
@@ -189,8 +190,8 @@ begin_line(const struct show *s, struct buffer *b, const char *label)
 	buffer_puts(b, "\t");
 }
 
-static void
-end_line(const struct show *s, struct buffer *b)
+void
+show_end_line(const struct show *s, struct buffer *b)
 {
 	buffer_puts(b, "\n");
 	if (!b->failed)
@@ -198,23 +199,24 @@ end_line(const struct show *s, struct buffer *b)
 	buffer_free(b);
 }
 
-static void
-line(const struct show *s, const char *label, const char *text)
+void
+show_line(const struct show *s, const char *label, const char *text)
 {
 	struct buffer b = { 0 };
 
-	begin_line(s, &b, label);
+	show_begin_line(s, &b, label);
 	show_text(s, &b, text);
-	end_line(s, &b);
+	show_end_line(s, &b);
 }
 
 /* On a terminal the exact time stands behind the plain words. */
-static void
-line_time(const struct show *s, const char *label, const char *text, const char *note)
+void
+show_line_time(
+    const struct show *s, const char *label, const char *text, const char *note)
 {
 	struct buffer b = { 0 };
 
-	begin_line(s, &b, label);
+	show_begin_line(s, &b, label);
 	show_time(s, &b, text);
 	if (s->terminal && text != NULL) {
 		buffer_puts(&b, " (");
@@ -225,49 +227,49 @@ line_time(const struct show *s, const char *label, const char *text, const char 
 		}
 		buffer_puts(&b, ")");
 	}
-	end_line(s, &b);
+	show_end_line(s, &b);
 }
 
-static void
-line_number(const struct show *s, const char *label, const struct json *number)
+void
+show_line_number(const struct show *s, const char *label, const struct json *number)
 {
 	struct buffer b = { 0 };
 	int64_t n = 0;
 
 	json_integer(number, &n);
-	begin_line(s, &b, label);
+	show_begin_line(s, &b, label);
 	buffer_printf(&b, "%" PRId64, n);
-	end_line(s, &b);
+	show_end_line(s, &b);
 }
 
 /* Several fields of one object: on a line elsewhere, one below the other on a terminal,
  * where empty ones are left out. Names in the order of printing. */
-static void
-line_fields(const struct show *s, const char *label, const struct json *object,
+void
+show_line_fields(const struct show *s, const char *label, const struct json *object,
     const char *const *names, size_t count)
 {
 	struct buffer b = { 0 };
 
-	begin_line(s, &b, label);
+	show_begin_line(s, &b, label);
 	show_text(s, &b, json_string(json_get(object, names[0])));
 	for (size_t i = 1; i < count && !s->terminal; i++) {
 		buffer_puts(&b, "\t");
 		show_text(s, &b, json_string(json_get(object, names[i])));
 	}
-	end_line(s, &b);
+	show_end_line(s, &b);
 	for (size_t i = 1; i < count && s->terminal; i++) {
 		const char *text = json_string(json_get(object, names[i]));
 		int64_t at;
 
 		if (text != NULL && clock_parse(text, &at) == 0)
-			line_time(s, names[i], text, NULL);
+			show_line_time(s, names[i], text, NULL);
 		else if (text != NULL && *text != '\0')
-			line(s, names[i], text);
+			show_line(s, names[i], text);
 	}
 }
 
-static const char *
-text_of(const struct json *object, const char *name)
+const char *
+show_text_of(const struct json *object, const char *name)
 {
 	return json_string(json_get(object, name));
 }
@@ -279,11 +281,11 @@ line_health(const struct show *s, const char *health)
 {
 	struct buffer b = { 0 };
 
-	begin_line(s, &b, "health");
+	show_begin_line(s, &b, "health");
 	buffer_puts(&b, show_colour(s, health));
 	show_text(s, &b, health);
 	buffer_puts(&b, show_plain(s));
-	end_line(s, &b);
+	show_end_line(s, &b);
 }
 
 static void
@@ -291,7 +293,7 @@ line_domains(const struct show *s, const char *label, const struct json *domains
 {
 	struct buffer b = { 0 };
 
-	begin_line(s, &b, label);
+	show_begin_line(s, &b, label);
 	for (size_t i = 0; i < json_count(domains); i++) {
 		if (i > 0)
 			buffer_puts(&b, s->terminal ? " " : ",");
@@ -299,7 +301,7 @@ line_domains(const struct show *s, const char *label, const struct json *domains
 	}
 	if (json_count(domains) == 0)
 		buffer_puts(&b, "-");
-	end_line(s, &b);
+	show_end_line(s, &b);
 }
 
 static void
@@ -310,9 +312,10 @@ show_error(const struct show *s, const struct json *error)
 
 	if (json_type(error) != JSON_OBJECT)
 		return;
-	line_fields(s, "last error", error, names, ELEMENTS(names));
+	show_line_fields(s, "last error", error, names, ELEMENTS(names));
 	for (size_t i = 0; i < json_count(subproblems); i++)
-		line(s, "subproblem", text_of(json_at(subproblems, i), "detail"));
+		show_line(
+		    s, "subproblem", show_text_of(json_at(subproblems, i), "detail"));
 }
 
 /* Names that the CA refused, and that the certificate does without. */
@@ -322,7 +325,7 @@ show_missing(const struct show *s, const struct json *names)
 	static const char *const fields[] = { "identifier", "type", "detail" };
 
 	for (size_t i = 0; i < json_count(names); i++)
-		line_fields(
+		show_line_fields(
 		    s, "missing name", json_at(names, i), fields, ELEMENTS(fields));
 }
 
@@ -339,113 +342,42 @@ show_rows(const struct show *s, const struct json *certificate)
 	const struct json *rows = json_get(certificate, "certificates");
 
 	for (size_t i = 0; i < json_count(rows); i++) {
-		line_fields(
+		show_line_fields(
 		    s, "certificate", json_at(rows, i), issued, ELEMENTS(issued));
 		show_missing(s, json_get(json_at(rows, i), "missing"));
 	}
 	rows = json_get(certificate, "deployments");
 	for (size_t i = 0; i < json_count(rows); i++)
-		line_fields(
+		show_line_fields(
 		    s, "deployment", json_at(rows, i), deployed, ELEMENTS(deployed));
 	if (json_type(json_get(certificate, "rolled_back")) == JSON_OBJECT)
 		line_fields(s, "rolled back", json_get(certificate, "rolled_back"),
 		    back, ELEMENTS(back));
 	rows = json_get(certificate, "revocations");
 	for (size_t i = 0; i < json_count(rows); i++)
-		line_fields(
+		show_line_fields(
 		    s, "to be revoked", json_at(rows, i), revoked, ELEMENTS(revoked));
 }
 
 void
 show_certificate(const struct show *s, const struct json *c)
 {
-	line(s, "name", text_of(c, "name"));
-	line(s, "origin", text_of(c, "origin"));
+	show_line(s, "name", show_text_of(c, "name"));
+	show_line(s, "origin", show_text_of(c, "origin"));
 	line_domains(s, "domains", json_get(c, "domains"));
 	if (json_get(c, "domains_unicode") != NULL)
 		line_domains(s, "in unicode", json_get(c, "domains_unicode"));
-	line(s, "ca", text_of(c, "ca"));
-	line(s, "profile", text_of(c, "profile"));
-	line(s, "state", text_of(c, "state"));
-	line_health(s, text_of(c, "health"));
-	line(s, "activity", text_of(c, "activity"));
-	line(s, "enabled", json_is_true(json_get(c, "enabled")) ? "yes" : "no");
-	line_time(s, "not after", text_of(c, "not_after"), NULL);
-	line_time(s, "renew at", text_of(c, "renew_at"), text_of(c, "renew_reason"));
-	line_number(s, "failures", json_get(c, "failures"));
-	line_time(s, "next attempt", text_of(c, "next_attempt"), NULL);
+	show_line(s, "ca", show_text_of(c, "ca"));
+	show_line(s, "profile", show_text_of(c, "profile"));
+	show_line(s, "state", show_text_of(c, "state"));
+	line_health(s, show_text_of(c, "health"));
+	show_line(s, "activity", show_text_of(c, "activity"));
+	show_line(s, "enabled", json_is_true(json_get(c, "enabled")) ? "yes" : "no");
+	show_line_time(s, "not after", show_text_of(c, "not_after"), NULL);
+	show_line_time(s, "renew at", show_text_of(c, "renew_at"),
+	    show_text_of(c, "renew_reason"));
+	show_line_number(s, "failures", json_get(c, "failures"));
+	show_line_time(s, "next attempt", show_text_of(c, "next_attempt"), NULL);
 	show_error(s, json_get(c, "last_error"));
 	show_rows(s, c);
-}
-
-/* ---- the daemon ---- */
-
-/* "2 valid, 1 new" */
-static void
-line_counts(const struct show *s, const char *label, const struct json *counts)
-{
-	struct buffer b = { 0 };
-
-	begin_line(s, &b, label);
-	for (size_t i = 0; i < json_count(counts); i++) {
-		int64_t n = 0;
-
-		json_integer(json_at(counts, i), &n);
-		if (i > 0)
-			buffer_puts(&b, s->terminal ? ", " : "\t");
-		buffer_printf(&b, "%" PRId64 " ", n);
-		show_text(s, &b, json_name_at(counts, i));
-	}
-	end_line(s, &b);
-}
-
-static void
-show_ca(const struct show *s, const struct json *ca)
-{
-	static const char *const names[] = { "name", "directory", "not_before",
-		"last_error" };
-	struct buffer b = { 0 };
-
-	if (!s->terminal) {
-		line_fields(s, "ca", ca, names, ELEMENTS(names));
-		return;
-	}
-	begin_line(s, &b, "ca");
-	show_text(s, &b, text_of(ca, "name"));
-	buffer_puts(&b, "  ");
-	show_text(s, &b, text_of(ca, "directory"));
-	if (text_of(ca, "not_before") != NULL) {
-		buffer_puts(&b, ", no new order before ");
-		show_text(s, &b, text_of(ca, "not_before"));
-	}
-	end_line(s, &b);
-	if (text_of(ca, "last_error") != NULL)
-		line(s, "", text_of(ca, "last_error"));
-}
-
-void
-show_status(const struct show *s, const struct json *status)
-{
-	static const char *const next_names[] = { "name", "at", "why" };
-	const struct json *counts = json_get(status, "counts");
-	const struct json *jobs = json_get(status, "jobs");
-	const struct json *next = json_get(status, "next");
-	const struct json *cas = json_get(status, "cas");
-
-	line(s, "version", text_of(status, "version"));
-	line_number(s, "pid", json_get(status, "pid"));
-	line_time(s, "since", text_of(status, "since"), NULL);
-	line_counts(s, "state", json_get(counts, "state"));
-	line_counts(s, "health", json_get(counts, "health"));
-	line_counts(s, "activity", json_get(counts, "activity"));
-	line_number(s, "jobs active", json_get(jobs, "active"));
-	line_number(s, "jobs queued", json_get(jobs, "queued"));
-	if (!s->terminal)
-		line_fields(s, "next", next, next_names, ELEMENTS(next_names));
-	else
-		line_time(s, "next", text_of(next, "at"), text_of(next, "name"));
-	for (size_t i = 0; i < json_count(cas); i++)
-		show_ca(s, json_at(cas, i));
-	line_time(
-	    s, "last tick", text_of(json_get(status, "scheduler"), "last_tick"), NULL);
 }

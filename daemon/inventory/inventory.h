@@ -194,11 +194,17 @@ int certificate_walk_planned(
 
 /* ---- who waits for the limits of a CA (queue.c) ---- */
 
-/* Ids, the most urgent first: by the share of the life that is left, where one that was
+struct queue_place {
+	int64_t id;
+	bool calm; /* more than calm_share of its life is left */
+};
+/* The most urgent first: by the share of the life that is left, where one that was
  * never issued counts as having a fifth. How many, or negative. */
 int queue_read(struct store *s, const char *ca, enum queue_kind kind, int64_t now,
-    int64_t *ret_ids, size_t max);
+    double calm_share, struct queue_place *ret, size_t max);
 int queue_count(struct store *s, const char *ca, int64_t *ret);
+int queue_count_kind(
+    struct store *s, const char *ca, enum queue_kind kind, int64_t *ret);
 /* Of all CAs. */
 int queue_count_all(struct store *s, int64_t *ret);
 int queue_leave(struct store *s, int64_t certificate);
@@ -223,9 +229,10 @@ int limit_prune(struct store *s, int64_t now);
 
 /* ---- issued certificates ---- */
 
-/* When the n-th newest certificate for these names was issued by this CA, whether it is
- * in use or not; 0: there aren't so many. */
-int issued_nth(struct store *s, int64_t certificate, const char *ca, const char *names,
+/* When the n-th newest certificate for these names was issued by this CA, for whichever
+ * of the managed certificates and whether it is in use or not; those that were issued
+ * after `now`, by a clock that was wrong, don't count. 0: there aren't so many. */
+int issued_nth(struct store *s, const char *ca, const char *names, int64_t now,
     unsigned n, int64_t *ret);
 
 struct issued {
@@ -261,6 +268,10 @@ int issued_current(struct store *s, int64_t certificate, bool with_secrets,
     struct issued **ret, size_t *ret_count);
 /* One, with its secrets. */
 int issued_get(struct store *s, int64_t id, struct issued **ret);
+/* Of the current ones of this CA, the sums of 1/life in 1/s: of those that live less
+ * than `short_life` seconds, and of the others. */
+int issued_load(struct store *s, const char *ca, int64_t short_life, double *ret_short,
+    double *ret_long);
 int issued_set_revoked(struct store *s, int64_t id, int64_t now);
 void issued_free_all(struct issued *rows, size_t count);
 
@@ -375,6 +386,12 @@ int rollback_get(struct store *s, int64_t certificate, struct rollback **ret);
 int rollback_save(struct store *s, const struct rollback *r); /* insert or replace */
 int rollback_delete(struct store *s, int64_t certificate);
 struct rollback *rollback_free(struct rollback *r);
+
+/* ---- clocks that were wrong ---- */
+
+/* What was written by a clock that was ahead, and says "later", means now: who has to
+ * be looked at, asked about, told. */
+int inventory_heed_clock(struct store *s, int64_t now);
 
 /* ---- history ---- */
 

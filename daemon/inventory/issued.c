@@ -220,23 +220,47 @@ issued_free_all(struct issued *rows, size_t count)
 }
 
 int
-issued_nth(struct store *s, int64_t certificate, const char *ca, const char *names,
-    unsigned n, int64_t *ret)
+issued_nth(struct store *s, const char *ca, const char *names, int64_t now, unsigned n,
+    int64_t *ret)
 {
 	struct statement *q = store_read(s,
 	    "SELECT issued_at FROM issued"
-	    " WHERE certificate = ? AND ca = ? AND names = ?"
+	    " WHERE names = ? AND issued_at <= ? AND ca = ?"
 	    " ORDER BY issued_at DESC LIMIT 1 OFFSET ?");
 	int r;
 
-	bind_integer(q, certificate);
-	bind_text(q, ca);
 	bind_text(q, names);
+	bind_integer(q, now);
+	bind_text(q, ca);
 	bind_integer(q, (int64_t)n - 1);
 	r = statement_step(q);
 	if (r < 0)
 		return r;
 	*ret = r > 0 ? column_integer(q) : 0;
+	statement_reset(q);
+	return 0;
+}
+
+int
+issued_load(struct store *s, const char *ca, int64_t short_life, double *ret_short,
+    double *ret_long)
+{
+	/* in 1/s * 10^15, as columns are integers here */
+	struct statement *q = store_read(s,
+	    "SELECT ifnull(sum(CASE WHEN life < ?2 THEN part ELSE 0 END), 0),"
+	    " ifnull(sum(CASE WHEN life < ?2 THEN 0 ELSE part END), 0)"
+	    " FROM (SELECT not_after - not_before AS life,"
+	    " 1000000000000000 / (not_after - not_before) AS part FROM issued"
+	    " WHERE ca = ?1 AND current = 1 AND not_after > not_before)");
+	int r;
+
+	bind_text(q, ca);
+	bind_integer(q, short_life);
+	r = statement_step(q);
+	if (r < 0)
+		return r;
+	*ret_short = (double)column_integer(q) / 1e15;
+	*ret_long = (double)column_integer(q) / 1e15;
 	statement_reset(q);
 	return 0;
 }

@@ -12,12 +12,13 @@
 
 int
 queue_read(struct store *s, const char *ca, enum queue_kind kind, int64_t now,
-    int64_t *ret_ids, size_t max)
+    double calm_share, struct queue_place *ret, size_t max)
 {
 	struct statement *q = store_read(s,
-	    "SELECT id FROM certificates WHERE queued_ca = ? AND queued_kind = ?"
-	    " ORDER BY CASE queued_life WHEN 0 THEN 0.2"
-	    " ELSE (queued_end - ?) * 1.0 / queued_life END, queued_at, id LIMIT ?");
+	    "SELECT id, CASE queued_life WHEN 0 THEN 200000"
+	    " ELSE (queued_end - ?3) * 1000000 / queued_life END AS millionths"
+	    " FROM certificates WHERE queued_ca = ?1 AND queued_kind = ?2"
+	    " ORDER BY millionths, queued_at, id LIMIT ?4");
 	int count = 0;
 	int r;
 
@@ -25,8 +26,10 @@ queue_read(struct store *s, const char *ca, enum queue_kind kind, int64_t now,
 	bind_integer(q, kind);
 	bind_integer(q, now);
 	bind_integer(q, (int64_t)max);
-	while ((r = statement_step(q)) == 1)
-		ret_ids[count++] = column_integer(q);
+	while ((r = statement_step(q)) == 1) {
+		ret[count].id = column_integer(q);
+		ret[count++].calm = (double)column_integer(q) > calm_share * 1e6;
+	}
 	return r < 0 ? r : count;
 }
 
@@ -49,6 +52,17 @@ queue_count(struct store *s, const char *ca, int64_t *ret)
 	    store_read(s, "SELECT count(*) FROM certificates WHERE queued_ca = ?");
 
 	bind_text(q, ca);
+	return take_count(q, ret);
+}
+
+int
+queue_count_kind(struct store *s, const char *ca, enum queue_kind kind, int64_t *ret)
+{
+	struct statement *q = store_read(s,
+	    "SELECT count(*) FROM certificates WHERE queued_ca = ? AND queued_kind = ?");
+
+	bind_text(q, ca);
+	bind_integer(q, kind);
 	return take_count(q, ret);
 }
 

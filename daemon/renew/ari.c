@@ -343,6 +343,9 @@ look(struct ari *a, struct renewal_info *row, bool by_hand)
 	int64_t now = clock_now();
 	int64_t closed = ari_news_closed(a->news, row->ca);
 
+	if (closed > now + CLOSED_SECONDS)
+		closed = 0; /* the clock was set back */
+
 	if (row->not_after <= now)
 		put_off(a, row, 0); /* RFC 9773 section 4.3: MUST stop */
 	else if (row->unwanted || ca == NULL || ari_id(row->chain, &id) < 0)

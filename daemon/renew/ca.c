@@ -298,6 +298,8 @@ session_reply_cb(const struct acme_reply *reply, void *arg)
 	ca->request = NULL;
 	acme_session_reply(ca->session, reply);
 	ca->directory_known |= acme_session_result(ca->session) == NULL;
+	if (acme_session_ready(ca->session))
+		ca_answered(ca);
 	ca_prepare(ca);
 }
 
@@ -493,6 +495,12 @@ struct ca_limits *
 ca_limits(const struct ca *ca)
 {
 	return ca->limits;
+}
+
+const struct acme_result *
+ca_last_failure(const struct ca *ca)
+{
+	return ca->last_failure;
 }
 
 struct ca_status

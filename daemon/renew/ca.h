@@ -81,6 +81,11 @@ struct ca_request *ca_cancel(struct ca_request *q);
 bool ca_in_use(const struct ca *ca);
 /* What it allows and has forbidden; of its name and directory, whatever the account. */
 struct ca_limits *ca_limits(const struct ca *ca);
+/* Is what became due then, by the clock here, not due yet by the CA's? Only where they
+ * differ by a day or more. */
+bool ca_denies(const struct ca *ca, int64_t due_at);
+/* Why it wasn't to be had last, or NULL. Lent. */
+const struct acme_result *ca_last_failure(const struct ca *ca);
 /* As it stands, for status. */
 struct ca_status ca_status(const struct ca *ca);
 /* The last thing that an order came to at this CA, for its status; NULL: it went well.

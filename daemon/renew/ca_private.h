@@ -31,6 +31,9 @@ struct ca {
 	struct acme_session *session;
 	int64_t directory_at;
 	bool directory_known;
+	int64_t ahead;       /* seconds that the clock here is ahead of the CA's */
+	bool clock_said;     /* that they differ */
+	int64_t answered_at; /* monotonic, ms: something that an account had signed */
 	bool directory_only; /* it has no account, and whoever waits needs none */
 	struct ca_request *request; /* of the session itself */
 	struct ca_request *check;   /* is the account still good? */
@@ -81,6 +84,26 @@ void ca_fail_here(struct ca *ca, const char *what, int r);
 void ca_stop(struct ca *ca, const struct acme_result *failure);
 /* An event of the history. */
 void ca_history(struct ca *ca, const char *kind, const char *detail);
+
+/* ---- ca_away.c ---- */
+
+/* Nothing came of asking it for what all need. */
+void ca_unanswered(struct ca *ca, const struct acme_result *failure);
+/* It is there, and can be used. */
+void ca_answered(struct ca *ca);
+/* The answer to a request, or that there was none (status 0). */
+struct ca_heard {
+	bool by_account; /* it was signed by the account, about something else */
+	enum acme_action sending; /* the message that was answered last */
+	int64_t sent_at;          /* monotonic, ms */
+	const struct acme_reply *reply;
+};
+void ca_heard(struct ca *ca, const struct ca_heard *heard);
+
+/* ---- ca_clock.c ---- */
+
+/* Every answer may tell what the time is there. */
+void ca_hear_clock(struct ca *ca, const struct acme_reply *reply);
 
 /* ---- ca_request.c ---- */
 

@@ -71,6 +71,8 @@ answer(struct ca_request *q, const struct acme_reply *reply)
 	metrics_add(ca->means->metrics, METRIC_NONCE_RETRIES,
 	    acme_exchange_bad_nonces(q->exchange),
 	    (const char *const[METRIC_LABELS_MAX]){ ca->settings.name, NULL, NULL });
+	ca_heard(
+	    ca, &(struct ca_heard){ q->by_account, q->sending, q->sent_at, reply });
 	q->cb(reply, q->arg);
 	ca_cancel(q);
 	ca_unref(ca);

@@ -187,6 +187,8 @@ ca_fail(struct ca *ca, const struct acme_result *failure)
 		ca_stop(ca, failure);
 		copy = acme_result_copy(ca->stopped);
 		failure = copy != NULL ? copy : failure;
+	} else if (failure->class == ACME_RETRY || failure->status >= 500) {
+		ca_unanswered(ca, failure);
 	} else if (is_news(ca, failure)) {
 		log_line(LOG_ERR,
 		    &(struct log_fields){ .event = LOG_EVENT_CA_FAILED,

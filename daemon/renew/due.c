@@ -8,9 +8,11 @@
 
 #include "buffer.h"
 #include "json.h"
+#include "platform/clock.h"
 #include "schedule/wakeup.h"
 
-#define SOON         60         /* seconds */
+#define SOON         60                         /* seconds */
+#define LONGEST_WAIT (INT64_C(366) * 24 * 3600) /* that a CA may ask for */
 #define QUEUED       (6 * 3600) /* those who wait for their CA are looked at again */
 #define FRESH_SHARE  10
 #define KEEP_SECONDS (INT64_C(14) * 24 * 3600)
@@ -383,6 +385,37 @@ due_error_is(const struct certificate *c, const char *member, const char *text)
 	same = is != NULL && strcmp(is, text) == 0;
 	json_free(error);
 	return same;
+}
+
+/* The last failure was noted by a clock that was ahead. */
+static bool
+failed_after(const struct certificate *c, int64_t now)
+{
+	struct json *error = NULL;
+	int64_t at = 0;
+
+	if (c->last_error == NULL ||
+	    json_parse(
+		c->last_error, strlen(c->last_error), &json_limits_acme, &error) < 0)
+		return false;
+	if (clock_parse(json_string(json_get(error, "at")), &at) < 0)
+		at = 0;
+	json_free(error);
+	return at > now;
+}
+
+void
+due_heed_clock(struct certificate *c, int64_t now)
+{
+	if (c->next_attempt > now + LONGEST_WAIT ||
+	    (c->next_attempt > now && failed_after(c, now)))
+		c->next_attempt = now;
+	if (c->failing_since > now)
+		c->failing_since = now;
+	if (c->last_success > now)
+		c->last_success = now;
+	if (c->queued_at > now)
+		c->queued_at = now;
 }
 
 bool

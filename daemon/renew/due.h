@@ -64,6 +64,9 @@ bool due_same_rows(const char *bundled, const char *other);
 /* Does the last error, as the API shows it, have this text in this member? */
 bool due_error_is(const struct certificate *c, const char *member, const char *text);
 
+/* What the row says of times that a wrong clock has set: those are over. */
+void due_heed_clock(struct certificate *c, int64_t now);
+
 /* Has the CA, not renewd, said when it may be asked again? Nobody gets past that. */
 bool due_told_to_wait(const struct certificate *c, int64_t now);
 

@@ -13,10 +13,13 @@
 #include "renew/job.h"
 #include "renew/queue.h"
 #include "schedule/limits.h"
+#include "schedule/wakeup.h"
 
 #define WEEK              (INT64_C(7) * 24 * 3600)
 #define A_WEEK            5 /* certificates of one set of names */
 #define NO_MEMORY_SECONDS 60
+#define PACE_SECONDS      3600 /* so often is it looked at again */
+#define SHORT_LIFE        (INT64_C(10) * 24 * 3600)
 
 /* ---- orders in flight ---- */
 
@@ -51,6 +54,8 @@ has_slot(
 
 	if (most > 0 && own >= most)
 		return false;
+	if (limits_outage(ca_limits(ca))->since != 0 && own > 0)
+		return false; /* one is enough to see whether it answers */
 	if (own == 0)
 		return all + spare < max || all == 0;
 	/* one that doesn't answer holds its orders for long */
@@ -96,15 +101,32 @@ gate_leave(struct job *j)
 
 /* ---- when ---- */
 
-/* So many of these names were issued in the last week. */
+/* Orders for the same names that this CA has in hand, of other certificates. */
+static unsigned
+count_twins(const struct job *j, const struct ca *ca)
+{
+	const struct job *other;
+	unsigned count = 0;
+
+	TAILQ_FOREACH (other, &j->renewals->jobs, entry)
+		if (other != j && other->at == ca_limits(ca) &&
+		    strcmp(other->names, j->names) == 0)
+			count++;
+	return count;
+}
+
+/* So many for these names were issued in the last week, or are about to be. */
 static int64_t
 week_until(const struct job *j, const struct ca *ca, int64_t now)
 {
+	unsigned twins = count_twins(j, ca);
 	int64_t at = 0;
 
-	if (issued_nth(j->renewals->means.store, j->row->id, ca_name(ca), j->names,
-		A_WEEK, &at) < 0 ||
-	    at == 0 || at > now || at + WEEK <= now)
+	if (twins >= A_WEEK)
+		return now + NO_MEMORY_SECONDS;
+	if (issued_nth(j->renewals->means.store, ca_name(ca), j->names, now,
+		A_WEEK - twins, &at) < 0 ||
+	    at == 0 || at + WEEK <= now)
 		return 0;
 	return at + WEEK;
 }
@@ -120,6 +142,35 @@ own_until(const struct job *j, const struct ca *ca, int64_t now)
 	int64_t week = limits_rates(l)->interval_ms > 0 ? week_until(j, ca, now) : 0;
 
 	return names > week ? names : week;
+}
+
+/* Where a CA doesn't answer one order at a time goes there: the queue's, at its time.
+ * Others go there only if nobody waits for that, or somebody has asked for it. */
+static int64_t
+outage_until(const struct job *j, const struct ca *ca, int64_t now)
+{
+	struct ca_limits *l = ca_limits(ca);
+	const struct outage *o = limits_outage(l);
+	bool first = !j->order_begun && (j->handed || j->invited);
+
+	if (o->since == 0 || first || j->at == l)
+		return 0;
+	if (!j->order_begun && o->probe_at <= clock_monotonic_ms() &&
+	    limits_in_flight(l) == 0 &&
+	    queue_is_empty(j->renewals->queue, ca, QUEUE_NEW) &&
+	    queue_is_empty(j->renewals->queue, ca, QUEUE_ARI))
+		return 0;
+	return o->shown_at > now ? o->shown_at : now + 1;
+}
+
+/* For all certificates: what it has said, or that it says nothing. */
+static int64_t
+closed_until(const struct job *j, const struct ca *ca, int64_t now)
+{
+	int64_t forbidden = limits_forbidden(ca_limits(ca));
+	int64_t outage = outage_until(j, ca, now);
+
+	return forbidden > outage ? forbidden : outage;
 }
 
 int64_t
@@ -221,11 +272,11 @@ choose(struct job *j, bool begun, int64_t now, int64_t *ret_until, bool *ret_own
 		if (ca == NULL)
 			continue;
 		if (begun) {
-			*ret_until = 0;
+			*ret_until = outage_until(j, ca, now);
 			return ca;
 		}
 		own = own_until(j, ca, now);
-		all = limits_forbidden(ca_limits(ca));
+		all = closed_until(j, ca, now);
 		until = own > all ? own : all;
 		if (first == NULL || until < first_until) {
 			first = ca;
@@ -241,13 +292,85 @@ choose(struct job *j, bool begun, int64_t now, int64_t *ret_until, bool *ret_own
 	return first;
 }
 
+/* The pace follows from how many certificates there are, and how long they live. */
+static int64_t
+pace_at(const struct renewals *r, const struct ca *ca, int64_t now_ms)
+{
+	struct ca_limits *l = ca_limits(ca);
+	double short_lives, long_lives;
+	int64_t set_at = limits_pace_set_at(l);
+	int64_t interval;
+	unsigned burst;
+
+	if (limits_rates(l)->interval_ms <= 0)
+		return now_ms; /* one without limits bears any load */
+	if ((set_at == 0 || now_ms - set_at >= PACE_SECONDS * 1000) &&
+	    issued_load(r->means.store, ca_name(ca), SHORT_LIFE, &short_lives,
+		&long_lives) == 0) {
+		wakeup_pace(short_lives, long_lives, &interval, &burst);
+		limits_set_pace(l, interval, burst);
+	}
+	return limits_pace_at(l, now_ms);
+}
+
+int64_t
+gate_pace_at(const struct renewals *r, const struct ca *ca)
+{
+	return pace_at(r, ca, clock_monotonic_ms());
+}
+
+/* Is it renewed for its age alone, and has time? */
+static bool
+is_calm(const struct job *j, enum renew_reason reason, int64_t now)
+{
+	if (reason != RENEW_LIFETIME || j->invited)
+		return false;
+	for (size_t i = 0; i < j->issued_count; i++) {
+		const struct issued *row = &j->issued[i];
+
+		if ((double)(row->not_after - now) <=
+		    WAKEUP_URGENT * (double)(row->not_after - row->not_before))
+			return false;
+	}
+	return true;
+}
+
+void
+gate_wait(struct job *j, enum renew_reason reason)
+{
+	enum queue_kind kind = reason == RENEW_ARI ? QUEUE_ARI : QUEUE_NEW;
+	int64_t now = clock_now();
+	int64_t until;
+	struct ca *ca;
+	bool own;
+
+	j->ca = 0;
+	j->handed = j->invited = false;
+	ca = choose(j, false, now, &until, &own);
+	if (ca != NULL)
+		(void)enqueue(j, ca, kind, reason, now);
+}
+
+/* Nobody goes before those who wait, nor faster than is good for all. */
+static bool
+must_wait(struct job *j, const struct ca *ca, enum queue_kind kind, bool calm)
+{
+	int64_t now_ms = clock_monotonic_ms();
+
+	if (limits_order_at(ca_limits(ca), kind, now_ms) > now_ms)
+		return true;
+	if (j->handed)
+		return false;
+	return (!j->invited && !queue_is_empty(j->renewals->queue, ca, kind)) ||
+	    (calm && pace_at(j->renewals, ca, now_ms) > now_ms);
+}
+
 enum gate_answer
 gate_ask(struct job *j, bool begun, enum renew_reason reason, struct ca **ret)
 {
-	int64_t now_ms = clock_monotonic_ms();
 	int64_t now = clock_now();
 	enum queue_kind kind = reason == RENEW_ARI ? QUEUE_ARI : QUEUE_NEW;
-	struct queue *q = j->renewals->queue;
+	bool calm = is_calm(j, reason, now);
 	bool own = false;
 	int64_t until = 0;
 	struct ca *ca = choose(j, begun, now, &until, &own);
@@ -259,11 +382,12 @@ gate_ask(struct job *j, bool begun, enum renew_reason reason, struct ca **ret)
 		return GATE_LATER;
 	}
 	if (until > now || !gate_has_room(j, ca) ||
-	    (!begun && limits_order_at(ca_limits(ca), kind, now_ms) > now_ms) ||
-	    (!begun && !j->handed && !queue_is_empty(q, ca, kind)))
+	    (!begun && must_wait(j, ca, kind, calm)))
 		return enqueue(j, ca, kind, reason, now);
 	if (!begun)
 		limits_take_order(ca_limits(ca), kind);
+	if (!begun && calm)
+		limits_take_pace(ca_limits(ca));
 	j->handed = true; /* another key of it is part of this turn */
 	*ret = ca;
 	return GATE_GO;

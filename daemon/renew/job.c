@@ -62,6 +62,7 @@ job_load(struct renewals *r, int64_t certificate, struct job **ret)
 		return e;
 	if (j->row->removed_at != 0)
 		return -ENOENT;
+	due_heed_clock(j->row, clock_now());
 	e = certificate_spec_parse(
 	    r->config, j->row->name, j->row->spec, &j->spec, &errors);
 	config_errors_clear(&errors);

@@ -24,6 +24,8 @@ struct verify;
 struct writer;
 struct writing;
 
+#define INVITED_MAX 16
+
 struct renewals {
 	struct renewal_means means;
 	const struct config *config; /* lent */
@@ -46,7 +48,9 @@ struct renewals {
 	struct deactivator *deactivator;
 	struct said *said;
 	struct hours *hours;
-	struct queue *queue; /* who waits for the limits of a CA */
+	struct queue *queue;          /* who waits for the limits of a CA */
+	int64_t invited[INVITED_MAX]; /* certificates that somebody asked for, a ring */
+	size_t invited_next;
 };
 
 struct job {
@@ -71,6 +75,7 @@ struct job {
 	char *wanted;            /* what they hold then, as due_bundle() says it */
 	unsigned generation;     /* of the configuration that it was loaded by */
 	bool handed;             /* it is its turn, says the queue, and no other's */
+	bool invited;            /* somebody has asked for it: it goes before others */
 	struct ca_limits *at; /* whose orders in flight it is counted among, or NULL */
 	size_t ca;            /* index into spec->cas */
 	bool order_begun;     /* in this attempt */
@@ -127,6 +132,10 @@ enum gate_answer {
  * the order already, which only needs a slot. */
 enum gate_answer gate_ask(
     struct job *j, bool begun, enum renew_reason reason, struct ca **ret);
+/* It waits for the first of its CAs that may be asked. */
+void gate_wait(struct job *j, enum renew_reason reason);
+/* When the next renewal that could wait may be begun, monotonic ms. */
+int64_t gate_pace_at(const struct renewals *r, const struct ca *ca);
 /* When the first of its CAs may be asked for it; 0: now, but for what others take. */
 int64_t gate_until(const struct job *j);
 /* Among the orders in flight; of any certificate, or of this one. */
@@ -142,11 +151,11 @@ void gate_leave(struct job *j);
 int job_load_issued(struct job *j);
 /* An attempt has failed, at this CA (NULL: here), and when is the next one? */
 void job_note_failure(struct job *j, const char *ca, const struct acme_result *failure);
+/* A CA didn't answer, which says nothing of this certificate: it waits for that. */
+void job_note_unanswered(struct job *j, const struct acme_result *failure);
 void job_note_text(struct job *j, const char *stage, const char *what, const char *why);
 void job_note_errno(struct job *j, const char *stage, const char *what, int r);
 void job_note_success(struct job *j);
-/* A failure as last_error of the API; to be freed, NULL without memory. */
-char *job_describe(const struct acme_result *failure, int64_t now);
 /* How soon files that can't be written are tried again: nobody is asked for that. */
 #define JOB_FILES_SECONDS 60
 /* Its files can't be written. A placeholder's are no failure of an attempt: it stops no
@@ -162,6 +171,8 @@ void job_drop(struct job *j);
 
 /* The one at work on this certificate, or NULL. */
 struct job *renewals_job(const struct renewals *r, int64_t certificate);
+/* Somebody has asked for it: it goes before those who wait, at its next look. */
+void renewals_invite(struct renewals *r, int64_t certificate);
 struct ca *renewals_ca(const struct renewals *r, const char *name);
 /* Changes of accounts that are under way at CAs of their own end. */
 void accounts_drop(struct renewals *r);

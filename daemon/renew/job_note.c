@@ -12,15 +12,20 @@
 #include "json.h"
 #include "platform/clock.h"
 #include "platform/log.h"
+#include "renew/ca.h"
 #include "renew/due.h"
 #include "renew/files.h"
 #include "renew/news.h"
 #include "renew/said.h"
 #include "result.h"
+#include "schedule/limits.h"
 #include "schedule/wakeup.h"
 
 #define UNREADABLE_SECONDS 3600
 #define HOPELESS_SECONDS   (INT64_C(30) * 24 * 3600)
+/* So many failures are counted of a CA that doesn't answer: what is the matter with the
+ * certificate itself is tried again soon after. */
+#define UNANSWERED_FAILURES 2
 
 static const char hopeless[] =
     ", it has failed for 30 days: mend what the CA complains of, then renewctl renew, "
@@ -111,10 +116,15 @@ log_subproblems(
 /* Nobody has mended it for so long: it is given up, unless it is the CA that doesn't
  * answer, or has said when, or what is wrong is here. */
 static bool
-is_hopeless(const struct certificate *c, const struct acme_result *failure, int64_t now)
+is_hopeless(const struct certificate *c, const char *ca,
+    const struct acme_result *failure, int64_t now)
 {
-	return failure->class == ACME_RETRY && failure->status < 500 &&
-	    (failure->status >= 400 || strcmp(failure->stage, "authorize") == 0) &&
+	static const char *const others[] = { "directory", "account", "store", "key" };
+
+	for (size_t i = 0; i < ELEMENTS(others); i++)
+		if (strcmp(failure->stage, others[i]) == 0)
+			return false;
+	return ca != NULL && failure->class == ACME_RETRY && failure->status < 500 &&
 	    now - c->failing_since >= HOPELESS_SECONDS;
 }
 
@@ -132,7 +142,7 @@ job_note_failure(struct job *j, const char *ca, const struct acme_result *failur
 	c->queued_at = 0;
 	if (c->failures == 1 || c->failing_since == 0 || c->failing_since > now)
 		c->failing_since = now;
-	c->parked = failure->class == ACME_GIVE_UP || is_hopeless(c, failure, now);
+	c->parked = failure->class == ACME_GIVE_UP || is_hopeless(c, ca, failure, now);
 	c->next_attempt = c->parked ? 0
 				    : wakeup_retry(now, c->failures, failure,
 					  due_life(j->spec, j->issued, j->issued_count),
@@ -159,6 +169,41 @@ job_note_failure(struct job *j, const char *ca, const struct acme_result *failur
 		: failure->class != ACME_GIVE_UP ? hopeless
 						 : "");
 	log_subproblems(j, ca, failure, level);
+}
+
+/* Of an outage that goes on nothing is said but at the CA; those that were under way
+ * when it began are named. */
+void
+job_note_unanswered(struct job *j, const struct acme_result *failure)
+{
+	struct certificate *c = j->row;
+	const struct ca *ca =
+	    c->queued_ca != NULL ? renewals_ca(j->renewals, c->queued_ca) : NULL;
+	const struct outage *o = ca != NULL ? limits_outage(ca_limits(ca)) : NULL;
+	_cleanup_free_ char *before = c->last_error;
+	bool old = is_old(j, failure, before);
+	bool named = o != NULL && o->probes <= 1 && !old;
+	char at[CLOCK_TEXT_SIZE];
+
+	c->last_error = job_describe(failure, clock_now());
+	c->next_attempt = 0;
+	if (c->failures < UNANSWERED_FAILURES)
+		c->failures++;
+	if (!old)
+		(void)history_add(j->renewals->means.store,
+		    &(struct history_event){ .at = clock_now(),
+			.kind = "failed",
+			.certificate = c->name,
+			.ca = c->queued_ca,
+			.detail = failure->detail });
+	log_line(named ? LOG_INFO : LOG_DEBUG,
+	    &(struct log_fields){ .event = LOG_EVENT_RENEWAL_FAILED,
+		.certificate = c->name,
+		.ca = c->queued_ca,
+		.problem = failure->type,
+		.retry_at = o != NULL ? o->shown_at : 0 },
+	    "renewal failed at %s: %s; next attempt at %s", failure->stage,
+	    failure->detail, clock_format(o != NULL ? o->shown_at : 0, at));
 }
 
 void

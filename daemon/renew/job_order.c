@@ -23,6 +23,7 @@
 #include "schedule/limits.h"
 
 #define LISTENER_WAIT_SECONDS 60
+#define CLOCK_WAIT_SECONDS    3600
 
 bool
 job_is_due(const struct job *j)
@@ -64,6 +65,11 @@ find_ca_at_work(struct job *j, enum acme_key_type key_type)
 		return false;
 	for (size_t i = 0; i < j->spec->cas.n; i++)
 		if (strcasecmp(j->spec->cas.v[i], row->ca) == 0) {
+			const struct ca *ca = renewals_ca(j->renewals, row->ca);
+
+			if (ca != NULL && j->spec->cas.n > 1 &&
+			    limits_outage(ca_limits(ca))->since != 0)
+				return false; /* others answer, perhaps */
 			j->ca = i;
 			return true;
 		}
@@ -122,15 +128,35 @@ try_next_ca(struct job *j, const struct acme_result *failure)
 	return true;
 }
 
+/* Did it come to nothing because the CA doesn't answer anybody? */
+static bool
+is_unanswered(const struct job *j, const char *name, const struct acme_result *failure)
+{
+	const struct ca *ca = renewals_ca(j->renewals, name);
+
+	return ca != NULL && failure->class != ACME_GIVE_UP &&
+	    limits_outage(ca_limits(ca))->since != 0 &&
+	    (failure->status == 0 || failure->status >= 500 ||
+		strcmp(failure->stage, "directory") == 0) &&
+	    strcmp(failure->stage, "authorize") != 0;
+}
+
 /* All have failed. One that refuses for good doesn't park it, while another may have it
  * another day. */
 static void
 note_last(struct job *j, const char *ca, const struct acme_result *failure)
 {
-	if (failure->class == ACME_GIVE_UP && j->hope != NULL)
-		job_note_failure(j, j->spec->cas.v[j->hope_ca], j->hope);
-	else
+	if (failure->class == ACME_GIVE_UP && j->hope != NULL) {
+		failure = j->hope;
+		ca = j->spec->cas.v[j->hope_ca];
+	}
+	if (is_unanswered(j, ca, failure)) {
+		gate_leave(j);
+		gate_wait(j, j->row->renew_reason);
+		job_note_unanswered(j, failure);
+	} else {
 		job_note_failure(j, ca, failure);
+	}
 	j->hope = acme_result_free(j->hope);
 }
 
@@ -195,6 +221,9 @@ ordered_cb(const struct acme_result *failure, void *arg)
 		j->row->last_success = clock_now();
 		j->written = j->unwritten = false;
 		ca_gives(j, ca);
+	} else if (strcmp(failure->stage, "clock") == 0) {
+		j->row->next_attempt = clock_now() + CLOCK_WAIT_SECONDS;
+		j->tried = true;
 	} else if (strcmp(failure->stage, "store") == 0) {
 		j->tried =
 		    true; /* no failure of the CA's or the names': see stall_cb() */
@@ -245,6 +274,9 @@ start_order(struct job *j, struct ca *ca, enum acme_key_type key_type,
 		.repeated = j->row->failures > 0,
 		.old = due_find(j->issued, j->issued_count, key_type),
 		.counted = !begun,
+		.due_at = reason == RENEW_LIFETIME || reason == RENEW_ARI
+		    ? j->row->renew_at
+		    : 0,
 	};
 
 	gate_enter(j, ca);
@@ -273,6 +305,10 @@ try_order(struct job *j, enum acme_key_type key_type, enum renew_reason reason)
 		}
 		return false;
 	case GATE_QUEUED:
+		if (j->hope != NULL) { /* the next doesn't answer, either */
+			job_note_unanswered(j, j->hope);
+			j->hope = acme_result_free(j->hope);
+		}
 		return false;
 	case GATE_NO_CA:
 		break;

@@ -435,10 +435,19 @@ order_begin_flow(struct order *o)
 static void
 account_ready_cb(const struct acme_result *failure, void *arg)
 {
+	static const struct acme_result not_due = {
+		.class = ACME_LATER,
+		.stage = "clock",
+		.detail = (char *)"it is not due yet by the CA's clock",
+	};
 	struct order *o = arg;
 
 	if (failure != NULL) {
 		order_fail(o, failure);
+		return;
+	}
+	if (o->wish.due_at != 0 && ca_denies(o->ca, o->wish.due_at)) {
+		o->done_cb(&not_due, o->arg);
 		return;
 	}
 	ca_enter(o->ca);

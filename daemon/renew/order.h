@@ -26,6 +26,8 @@ struct order_wish {
 	bool repeated; /* an attempt has failed before: what was said isn't news */
 	bool counted;  /* the order is taken of what the CA allows already */
 	const struct issued *old; /* the one that is replaced, or NULL */
+	int64_t due_at; /* renewed because of the time since then, or 0; where the CA's
+			   clock says otherwise it fails at stage "clock" */
 };
 
 /* failure NULL: issued, and stored as the current certificate. Lent for the call. */

@@ -18,9 +18,11 @@
 #include "renew/job.h"
 #include "schedule/limits.h"
 #include "schedule/schedule.h"
+#include "schedule/wakeup.h"
 
 #define BATCH      64
 #define FRESH_MS   1000 /* those who came later wait that long for their turn */
+#define OLD_MS     (10 * 60 * 1000) /* what was calm then may be urgent */
 #define TURN_US    5000
 #define PAUSE_US   1000
 #define LONGEST_MS (60 * 1000)
@@ -28,10 +30,11 @@
 struct line {
 	struct ca *ca; /* lent, of renewals */
 	enum queue_kind kind;
-	int64_t ids[BATCH];
+	struct queue_place places[BATCH];
 	size_t next;
 	size_t count;
 	bool whole;      /* what was read is all that there is */
+	bool passed_by;  /* somebody couldn't go, whose turn it was */
 	int64_t read_at; /* monotonic ms; 0: never */
 };
 
@@ -58,7 +61,7 @@ static void
 read_line(struct queue *q, struct line *line)
 {
 	int count = queue_read(q->renewals->means.store, ca_name(line->ca), line->kind,
-	    clock_now(), line->ids, BATCH);
+	    clock_now(), WAKEUP_URGENT, line->places, BATCH);
 
 	line->next = 0;
 	line->count = count > 0 ? (size_t)count : 0;
@@ -171,18 +174,34 @@ hand_in_next(struct queue *q, struct line *line)
 		/* the batch may be read anew while a job steps */
 		size_t at = line->next++;
 
-		if (hand_in(q, line, line->ids[at]) != NOT_NOW)
+		if (hand_in(q, line, line->places[at].id) != NOT_NOW)
 			return true;
+		line->passed_by = true;
 	}
 	return false;
 }
 
 /* ---- their turns ---- */
 
-static int64_t
-opens_at(const struct line *line, int64_t now)
+/* Those who couldn't go are asked again. */
+static void
+read_anew(struct line *line)
 {
-	return limits_order_at(ca_limits(line->ca), line->kind, now);
+	line->read_at = 0;
+	line->passed_by = line->whole = false;
+	line->next = line->count = 0;
+}
+
+/* Those who have time keep a pace, for an even load. */
+static int64_t
+opens_at(const struct queue *q, const struct line *line, int64_t now)
+{
+	int64_t at = limits_order_at(ca_limits(line->ca), line->kind, now);
+	int64_t pace = now;
+
+	if (line->kind == QUEUE_NEW && line->places[line->next].calm)
+		pace = gate_pace_at(q->renewals, line->ca);
+	return pace > at ? pace : at;
 }
 
 /* False: nothing can be done for it now; *next may become earlier. */
@@ -192,9 +211,12 @@ serve(struct queue *q, struct line *line, int64_t *next)
 	int64_t now = clock_monotonic_ms();
 	int64_t at;
 
+	if ((line->next == line->count && line->passed_by) ||
+	    now - line->read_at > OLD_MS)
+		read_anew(line);
 	if (!fill(q, line))
 		return false;
-	at = opens_at(line, now);
+	at = opens_at(q, line, now);
 	if (at > now) {
 		*next = at < *next ? at : *next;
 		return false;
@@ -203,10 +225,7 @@ serve(struct queue *q, struct line *line, int64_t *next)
 		return false; /* who leaves pokes */
 	if (hand_in_next(q, line))
 		return true;
-	/* those who can't go now are asked again */
-	line->read_at = 0;
-	line->whole = false;
-	line->next = line->count = 0;
+	read_anew(line);
 	return false;
 }
 
@@ -244,6 +263,25 @@ queue_poke(struct queue *q)
 	static const struct timeval pause = { .tv_usec = PAUSE_US };
 
 	event_add(q->timer, &pause);
+}
+
+/* ---- CAs that don't answer, and do again ---- */
+
+/* Those who wait for one that is away may have one that is back, or still is there. */
+static void
+outage_cb(struct ca_limits *l, void *arg)
+{
+	struct queue *q = arg;
+	struct renewals *r = q->renewals;
+	bool away = limits_outage(l)->since != 0;
+
+	for (size_t i = 0; i < r->ca_count; i++) {
+		struct ca_limits *other = ca_limits(r->cas[i]);
+
+		if (away ? other == l : limits_outage(other)->since != 0)
+			queue_forbidden(q, r->cas[i]);
+	}
+	queue_poke(q);
 }
 
 /* ---- making and configuring ---- */
@@ -325,6 +363,10 @@ queue_configure(struct queue *q)
 	q->lines = lines;
 	q->count = r->ca_count * QUEUE_KINDS;
 	q->turn = 0;
+	/* what was the matter may be mended by what is configured now */
+	for (size_t i = 0; i < r->ca_count; i++)
+		limits_probe(ca_limits(r->cas[i]));
+	limits_on_outage(r->means.limits, outage_cb, q);
 	(void)dissolve_strays(r);
 	queue_poke(q);
 	return 0;

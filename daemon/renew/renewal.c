@@ -225,6 +225,42 @@ renewals_unloadable(struct renewals *r, int64_t certificate, int error)
 	(void)certificate_save(r->means.store, c);
 }
 
+void
+renewals_clock_set(struct renewals *r, int64_t by)
+{
+	int64_t now = clock_now();
+
+	log_line(LOG_NOTICE, LOG_ABOUT(CLOCK_SET),
+	    "the clock was set %s by %lld seconds: what was planned is looked at again",
+	    by > 0 ? "ahead" : "back", (long long)(by > 0 ? by : -by));
+	if (r->stalled_until > now + STALL_SECONDS)
+		r->stalled_until = 0;
+	(void)inventory_heed_clock(r->means.store, now);
+	schedule_poke(r->means.schedule);
+	ari_poke(r->ari);
+	revoker_poke(r->revoker);
+	deactivator_poke(r->deactivator);
+}
+
+void
+renewals_invite(struct renewals *r, int64_t certificate)
+{
+	r->invited[r->invited_next++ % INVITED_MAX] = certificate;
+}
+
+static bool
+take_invitation(struct renewals *r, int64_t certificate)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < INVITED_MAX; i++)
+		if (r->invited[i] == certificate) {
+			r->invited[i] = 0;
+			found = true;
+		}
+	return found;
+}
+
 bool
 renewals_due(struct renewals *r, int64_t certificate)
 {
@@ -244,6 +280,7 @@ renewals_due(struct renewals *r, int64_t certificate)
 	/* where it still has to wait, that is seen anew */
 	free(loaded->row->queued_ca);
 	loaded->row->queued_ca = NULL;
+	loaded->invited = take_invitation(r, certificate);
 	j = steal_ptr(loaded);
 	TAILQ_INSERT_TAIL(&r->jobs, j, entry);
 	job_step(j);
@@ -414,6 +451,8 @@ renewals_repair(struct renewals *r)
 
 	if (!r->started) /* later each token has an owner */
 		e = order_walk(r->means.store, publish_cb, &r->means);
+	if (!r->started && e == 0)
+		e = inventory_heed_clock(r->means.store, clock_now());
 	if (e == 0)
 		repair_begin(r->repair, r->started ? &later : &at_start);
 	r->started = true;
@@ -471,64 +510,4 @@ bool
 renewals_repairing(const struct renewals *r, size_t *ret_done, size_t *ret_all)
 {
 	return repair_progress(r->repair, ret_done, ret_all);
-}
-
-/* ---- status ---- */
-
-/* What is waited for first, where somebody waits. */
-static const char *
-wait_reason(const struct renewals *r, const struct ca *ca, const struct ca_status *s)
-{
-	int64_t now = clock_monotonic_ms();
-
-	if (s->waiting == 0)
-		return NULL;
-	if (limits_forbidden(ca_limits(ca)) != 0)
-		return "retry-after";
-	if (!gate_has_slot(r, ca))
-		return "slots";
-	return limits_order_at(ca_limits(ca), QUEUE_NEW, now) > now ? "orders" : NULL;
-}
-
-static void
-add_limits(const struct renewals *r, const struct ca *ca, struct ca_status *s)
-{
-	struct ca_limits *l = ca_limits(ca);
-	const struct limit_rates *rates = limits_rates(l);
-	int64_t until = limits_forbidden(l);
-
-	if (until > s->not_before)
-		s->not_before = until;
-	s->max_requests = rates->requests;
-	s->order_burst = rates->burst;
-	s->order_interval = rates->interval_ms / 1000;
-	s->max_orders =
-	    rates->max_orders > 0 ? rates->max_orders : r->config->renewd.max_orders;
-	s->orders_left = limits_orders_left(l, QUEUE_NEW);
-	s->ari_left = limits_orders_left(l, QUEUE_ARI);
-	s->orders_active = limits_in_flight(l);
-	(void)queue_count(r->means.store, ca_name(ca), &s->waiting);
-	s->waiting_for = wait_reason(r, ca, s);
-}
-
-int64_t
-renewals_queued_until(const struct renewals *r, const struct certificate *c)
-{
-	const struct ca *ca =
-	    c->queued_ca != NULL ? renewals_ca(r, c->queued_ca) : NULL;
-
-	return ca != NULL ? limits_forbidden(ca_limits(ca)) : 0;
-}
-
-void
-renewals_walk_cas(const struct renewals *r,
-    void (*cb)(const struct ca_status *ca, void *arg), void *arg)
-{
-	for (size_t i = 0; i < r->ca_count; i++) {
-		struct ca_status status = ca_status(r->cas[i]);
-
-		add_limits(r, r->cas[i], &status);
-		if (ca_in_use(r->cas[i]))
-			cb(&status, arg);
-	}
 }

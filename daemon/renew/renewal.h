@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct acme_result;
 struct bundles;
 struct certificate;
 struct config;
@@ -67,6 +68,9 @@ int renewals_repair_one(struct renewals *r, const char *name);
 /* And for these, with the same limits as for all. */
 void renewals_repair_some(struct renewals *r, char *const *names, size_t count);
 
+/* The wall's clock was set: what was planned by the one of before is planned anew. */
+void renewals_clock_set(struct renewals *r, int64_t by);
+
 /* The scheduler's certificate that is due. False: no room now, ask again later. */
 bool renewals_due(struct renewals *r, int64_t certificate);
 
@@ -78,8 +82,18 @@ enum renewal_activity {
 enum renewal_activity renewals_activity(const struct renewals *r, int64_t certificate);
 void renewals_jobs(const struct renewals *r, size_t *ret_active, size_t *ret_queued);
 
-/* Of one that waits for a CA that has said when: that; else 0. */
-int64_t renewals_queued_until(const struct renewals *r, const struct certificate *c);
+/* Of one that waits for a CA: when that may be asked, as far as that is known, or 0;
+ * and why it doesn't answer (lent), where it doesn't. */
+struct renewals_wait {
+	int64_t until;
+	const struct acme_result *unanswered; /* or NULL */
+	int64_t since;                        /* since when */
+};
+struct renewals_wait renewals_waits(
+    const struct renewals *r, const struct certificate *c);
+
+/* A failure as last_error of the API; to be freed, NULL without memory. */
+char *job_describe(const struct acme_result *failure, int64_t now);
 
 /* What a request for a renewal came to. */
 enum renewal_answer {
@@ -124,10 +138,12 @@ int renewals_purge(struct renewals *r, const struct certificate *c);
 struct ca_status {
 	const char *name;
 	const char *directory;
-	const char *terms;      /* URL, or NULL */
-	int64_t not_before;     /* no new order before, or 0 */
-	const char *last_error; /* for people, or NULL */
-	bool unreachable;       /* it didn't answer last, or was out of order */
+	const char *terms;        /* URL, or NULL */
+	int64_t not_before;       /* no new order before, or 0 */
+	const char *last_error;   /* for people, or NULL */
+	bool unreachable;         /* it didn't answer last, or was out of order */
+	int64_t unanswered_since; /* it answers nobody, or 0 */
+	int64_t next_probe;       /* then it is tried again, or 0 */
 	/* what it allows; 0 of max_requests and order_interval: no limit */
 	unsigned max_requests; /* a second */
 	unsigned order_burst;
@@ -136,8 +152,10 @@ struct ca_status {
 	unsigned orders_left;   /* could be begun at once */
 	unsigned ari_left;      /* the same of renewals that it has asked for */
 	unsigned orders_active;
-	int64_t waiting;         /* certificates */
-	const char *waiting_for; /* "retry-after" "slots" "orders", or NULL */
+	int64_t waiting; /* certificates */
+	/* "answer" "retry-after" "slots" "orders" "pace", or NULL */
+	const char *waiting_for;
+	int64_t done_at; /* all who wait have been served by then, or 0: not known */
 };
 void renewals_walk_cas(const struct renewals *r,
     void (*cb)(const struct ca_status *ca, void *arg), void *arg);

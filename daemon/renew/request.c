@@ -18,6 +18,7 @@
 #include "renew/job.h"
 #include "renew/removal.h"
 #include "renew/rollback.h"
+#include "schedule/limits.h"
 #include "schedule/schedule.h"
 
 static int64_t
@@ -77,9 +78,12 @@ let_cas_go_on(struct renewals *r, const struct job *j)
 	for (size_t i = 0; i < j->spec->cas.n; i++) {
 		struct ca *ca = renewals_ca(r, j->spec->cas.v[i]);
 
-		if (ca != NULL)
-			ca_go_on(ca);
+		if (ca == NULL)
+			continue;
+		ca_go_on(ca);
+		limits_probe(ca_limits(ca));
 	}
+	renewals_invite(r, j->row->id);
 }
 
 int

@@ -2,7 +2,7 @@
  * limits.c - see limits.h.
  *
  * What is asked all the time is in memory, on a clock that isn't set; the inventory has
- * the same on the wall's clock. What is about single names is in the inventory alone.
+ * the same on the wall's clock. What is about single names is in limits_names.c.
  */
 #include "schedule/limits.h"
 
@@ -11,40 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/queue.h>
 
 #include "platform/clock.h"
-#include "schedule/bucket.h"
+#include "schedule/limits_private.h"
 #include "scope.h"
 
 #define ARI_BURST       10
 #define ARI_INTERVAL_MS 500
-#define HOUR_MS         INT64_C(3600000)
-#define FAILED_AN_HOUR  4   /* authorizations that failed, of one name */
-#define UNSAID_SECONDS  60  /* where a CA limits, and doesn't say for how long */
-#define WHAT_SIZE       300 /* a kind, and an identifier of 253 bytes */
-#define PRUNE_MS        HOUR_MS
-
-/* Times are monotonic, ms. */
-struct ca_limits {
-	struct limits *all;
-	char *ca;
-	char *directory;
-	struct limit_rates rates;
-	struct bucket orders[QUEUE_KINDS];
-	int64_t no_orders; /* before */
-	int64_t nothing;   /* before, not even a nonce */
-	unsigned in_flight;
-	int64_t *sent; /* when the last requests were, a ring of rates.requests */
-	size_t sent_next;
-	LIST_ENTRY(ca_limits) entry;
-};
-
-struct limits {
-	struct store *store;
-	LIST_HEAD(ca_limits_list, ca_limits) list;
-	int64_t pruned_at;
-};
+#define PRUNE_MS        INT64_C(3600000)
+#define UNSAID_SECONDS  60 /* where a CA limits, and doesn't say for how long */
 
 static const char *const bucket_names[QUEUE_KINDS] = {
 	[QUEUE_NEW] = "orders",
@@ -52,18 +27,7 @@ static const char *const bucket_names[QUEUE_KINDS] = {
 };
 #define NO_ORDERS "no orders"
 #define NOTHING   "nothing"
-
-static int64_t
-later(int64_t a, int64_t b)
-{
-	return a > b ? a : b;
-}
-
-static int64_t
-wall_ms(void)
-{
-	return clock_now() * 1000;
-}
+#define OUTAGE    "outage"
 
 /* ---- stored ---- */
 
@@ -91,8 +55,8 @@ load_time(const struct ca_limits *l, const char *what)
 	return left > 0 ? clock_monotonic_ms() + left : 0;
 }
 
-static void
-prune(struct limits *all)
+void
+limits_prune(struct limits *all)
 {
 	int64_t now = clock_monotonic_ms();
 
@@ -141,6 +105,20 @@ limits_free(struct limits *all)
 	return NULL;
 }
 
+/* A start is a reason to try it, with one order. */
+static void
+load_outage(struct ca_limits *l)
+{
+	int64_t until, said_at;
+
+	if (limit_get(l->all->store, l->ca, l->directory, OUTAGE, &until, &said_at) <
+		0 ||
+	    until == 0)
+		return;
+	l->outage.since = said_at / 1000;
+	l->outage.shown_at = clock_now();
+}
+
 static void
 load(struct ca_limits *l)
 {
@@ -148,6 +126,7 @@ load(struct ca_limits *l)
 	l->nothing = load_time(l, NOTHING);
 	for (size_t k = 0; k < QUEUE_KINDS; k++)
 		l->orders[k].full_at = load_time(l, bucket_names[k]);
+	load_outage(l);
 }
 
 struct ca_limits *
@@ -223,6 +202,8 @@ limits_order_at(struct ca_limits *l, enum queue_kind kind, int64_t now_ms)
 {
 	int64_t at = bucket_at(&l->orders[kind], now_ms);
 
+	if (l->outage.since != 0)
+		at = later(at, l->outage.probe_at);
 	return later(later(at, l->no_orders), l->nothing);
 }
 
@@ -235,6 +216,15 @@ limits_take_order(struct ca_limits *l, enum queue_kind kind)
 		return;
 	bucket_take(b, clock_monotonic_ms());
 	store_time(l, bucket_names[kind], b->full_at);
+}
+
+int64_t
+limits_last_at(struct ca_limits *l, enum queue_kind kind, int64_t count, int64_t now_ms)
+{
+	int64_t at = limits_order_at(l, kind, now_ms);
+	int64_t left = bucket_left(&l->orders[kind], at);
+
+	return count > left ? at + (count - left) * l->orders[kind].interval : at;
 }
 
 unsigned
@@ -259,6 +249,95 @@ unsigned
 limits_in_flight(const struct ca_limits *l)
 {
 	return l->in_flight;
+}
+
+/* ---- the pace ---- */
+
+int64_t
+limits_pace_at(const struct ca_limits *l, int64_t now_ms)
+{
+	return bucket_at(&l->pace, now_ms);
+}
+
+void
+limits_take_pace(struct ca_limits *l)
+{
+	bucket_take(&l->pace, clock_monotonic_ms());
+}
+
+/* Not stored: a restart lets no more than a burst through. */
+void
+limits_set_pace(struct ca_limits *l, int64_t interval_ms, unsigned burst)
+{
+	int64_t now = clock_monotonic_ms();
+
+	l->pace.interval = interval_ms;
+	l->pace.burst = burst;
+	l->pace_set_at = now;
+	bucket_restore(&l->pace, l->pace.full_at, now);
+}
+
+int64_t
+limits_pace_set_at(const struct ca_limits *l)
+{
+	return l->pace_set_at;
+}
+
+/* ---- when it doesn't answer ---- */
+
+static void
+tell_outage(struct ca_limits *l)
+{
+	if (l->all->outage_cb != NULL)
+		l->all->outage_cb(l, l->all->outage_arg);
+}
+
+/* Stored once: when the next probe is isn't kept over a restart. */
+bool
+limits_unanswered(struct ca_limits *l, int64_t not_before)
+{
+	const int64_t for_good = INT64_MAX / 2;
+	bool was = l->outage.since != 0;
+	bool news = outage_note(&l->outage, clock_monotonic_ms(), clock_now(),
+	    not_before, clock_random(UINT32_MAX));
+
+	if (!was) {
+		(void)limit_put(l->all->store, l->ca, l->directory, OUTAGE, for_good,
+		    l->outage.since * 1000);
+		tell_outage(l);
+	}
+	return news;
+}
+
+bool
+limits_answered(struct ca_limits *l)
+{
+	if (!outage_end(&l->outage))
+		return false;
+	(void)limit_put(l->all->store, l->ca, l->directory, OUTAGE, 0, 0);
+	limits_prune(l->all);
+	tell_outage(l);
+	return true;
+}
+
+const struct outage *
+limits_outage(const struct ca_limits *l)
+{
+	return &l->outage;
+}
+
+void
+limits_probe(struct ca_limits *l)
+{
+	l->outage.probe_at = 0;
+}
+
+void
+limits_on_outage(
+    struct limits *all, void (*cb)(struct ca_limits *l, void *arg), void *arg)
+{
+	all->outage_cb = cb;
+	all->outage_arg = arg;
 }
 
 /* ---- requests ---- */
@@ -294,43 +373,6 @@ forbid(struct ca_limits *l, const char *what, int64_t *field, int64_t until)
 	store_time(l, what, at);
 }
 
-static void
-forbid_name(struct ca_limits *l, const char *kind, const char *name, int64_t until)
-{
-	_cleanup_free_ char *what = NULL;
-
-	prune(l->all);
-	if (asprintf(&what, "%s %s", kind, name) >= 0)
-		(void)limit_put(
-		    l->all->store, l->ca, l->directory, what, until * 1000, wall_ms());
-}
-
-/* One of FAILED_AN_HOUR; the number at its end is only there to tell them apart. */
-static void
-count_failed(struct ca_limits *l, const char *name)
-{
-	_cleanup_free_ char *what = NULL;
-	int64_t now = wall_ms();
-
-	prune(l->all);
-	if (asprintf(&what, "failed %s %lld", name, (long long)clock_monotonic_ms()) >=
-	    0)
-		(void)limit_put(
-		    l->all->store, l->ca, l->directory, what, now + HOUR_MS, now);
-}
-
-/* Names that a CA could not validate. */
-static void
-heed_failed(struct ca_limits *l, const struct acme_result *failure)
-{
-	for (size_t i = 0; i < failure->subproblem_count; i++) {
-		const char *name = failure->subproblems[i].identifier;
-
-		if (name != NULL && *name != '\0')
-			count_failed(l, name);
-	}
-}
-
 void
 limits_heed(struct ca_limits *l, const struct acme_result *failure, const char *names)
 {
@@ -338,7 +380,7 @@ limits_heed(struct ca_limits *l, const struct acme_result *failure, const char *
 
 	if (strcmp(failure->stage, "authorize") == 0 && failure->class != ACME_LATER &&
 	    l->rates.interval_ms > 0)
-		heed_failed(l, failure);
+		limits_heed_failed(l, failure);
 	if (failure->status < 400 || (failure->class != ACME_LATER && until == 0))
 		return;
 	if (until == 0)
@@ -348,17 +390,17 @@ limits_heed(struct ca_limits *l, const struct acme_result *failure, const char *
 		forbid(l, NO_ORDERS, &l->no_orders, until);
 		break;
 	case ACME_SCOPE_IDENTIFIER:
-		forbid_name(l, "name", failure->scope_name, until);
+		limits_forbid_name(l, "name", failure->scope_name, until);
 		for (size_t i = 1; i < failure->subproblem_count; i++)
-			forbid_name(
+			limits_forbid_name(
 			    l, "name", failure->subproblems[i].identifier, until);
 		break;
 	case ACME_SCOPE_DOMAIN:
-		forbid_name(l, "domain", failure->scope_name, until);
+		limits_forbid_name(l, "domain", failure->scope_name, until);
 		break;
 	case ACME_SCOPE_NAMES:
 		if (names != NULL)
-			forbid_name(l, "names", names, until);
+			limits_forbid_name(l, "names", names, until);
 		break;
 	}
 }
@@ -375,76 +417,4 @@ limits_forbidden(struct ca_limits *l)
 	int64_t left = later(l->no_orders, l->nothing) - clock_monotonic_ms();
 
 	return left > 0 ? clock_now() + (left + 999) / 1000 : 0;
-}
-
-/* ---- of single names ---- */
-
-static int64_t
-name_until(struct ca_limits *l, const char *kind, const char *name)
-{
-	_cleanup_free_ char *what = NULL;
-	int64_t now = wall_ms();
-	int64_t until, said_at;
-
-	if (asprintf(&what, "%s %s", kind, name) < 0 ||
-	    limit_get(l->all->store, l->ca, l->directory, what, &until, &said_at) < 0 ||
-	    until <= now || said_at > now)
-		return 0;
-	return (until + 999) / 1000;
-}
-
-static int64_t
-failed_until(struct ca_limits *l, const char *name)
-{
-	char prefix[WHAT_SIZE];
-	int64_t count = 0, first = 0;
-
-	snprintf(prefix, sizeof(prefix), "failed %s ", name);
-	if (limit_count(l->all->store, l->ca, l->directory, prefix, wall_ms(), &count,
-		&first) < 0 ||
-	    count < FAILED_AN_HOUR)
-		return 0;
-	return (first + 999) / 1000;
-}
-
-/* Is there anything about names at all? Mostly not. */
-static bool
-knows_names(struct ca_limits *l)
-{
-	static const char *const kinds[] = { "name", "domain", "failed" };
-	int64_t count = 0, first;
-
-	for (size_t i = 0; i < ELEMENTS(kinds) && count == 0; i++)
-		(void)limit_count(l->all->store, l->ca, l->directory, kinds[i],
-		    wall_ms(), &count, &first);
-	return count > 0;
-}
-
-static int64_t
-identifier_until(struct ca_limits *l, const char *name)
-{
-	const char *domain = strncmp(name, "*.", 2) == 0 ? name + 2 : name;
-	int64_t until = later(name_until(l, "name", name), failed_until(l, domain));
-
-	if (domain != name)
-		until = later(until, name_until(l, "name", domain));
-	/* a domain's limit is that of all under it */
-	for (const char *d = domain; d != NULL; d = strchr(d, '.')) {
-		d += *d == '.';
-		until = later(until, name_until(l, "domain", d));
-	}
-	return until;
-}
-
-int64_t
-limits_names_forbidden(struct ca_limits *l, const struct acme_identifier *identifiers,
-    size_t count, const char *names)
-{
-	int64_t until = 0;
-
-	if (!knows_names(l))
-		return 0;
-	for (size_t i = 0; i < count; i++)
-		until = later(until, identifier_until(l, identifiers[i].value));
-	return names != NULL ? later(until, name_until(l, "names", names)) : until;
 }

@@ -15,6 +15,7 @@
 
 #include "acme.h"
 #include "inventory/inventory.h"
+#include "schedule/outage.h"
 
 struct ca_limits; /* of one CA: of a section's name and a directory */
 struct limits;
@@ -40,12 +41,39 @@ const struct limit_rates *limits_rates(const struct ca_limits *l);
 int64_t limits_order_at(struct ca_limits *l, enum queue_kind kind, int64_t now_ms);
 /* One is begun: noted, whether it was time or not. */
 void limits_take_order(struct ca_limits *l, enum queue_kind kind);
+/* When the last of so many could be begun, where nobody else takes any. */
+int64_t limits_last_at(
+    struct ca_limits *l, enum queue_kind kind, int64_t count, int64_t now_ms);
 /* How many could be begun at once. */
 unsigned limits_orders_left(struct ca_limits *l, enum queue_kind kind);
 /* Orders in flight, counted. */
 void limits_enter(struct ca_limits *l);
 void limits_leave(struct ca_limits *l);
 unsigned limits_in_flight(const struct ca_limits *l);
+
+/* ---- the pace of renewals that aren't urgent, so that they come evenly ---- */
+
+/* The earliest time at which one may be begun; one is begun. */
+int64_t limits_pace_at(const struct ca_limits *l, int64_t now_ms);
+void limits_take_pace(struct ca_limits *l);
+/* As wakeup_pace() has it. When it was set last; 0: never. */
+void limits_set_pace(struct ca_limits *l, int64_t interval_ms, unsigned burst);
+int64_t limits_pace_set_at(const struct ca_limits *l);
+
+/* ---- when it doesn't answer ---- */
+
+/* Nothing came of asking it, and not_before is what it said about that, or 0. True:
+ * people should hear of it. */
+bool limits_unanswered(struct ca_limits *l, int64_t not_before);
+/* It has answered. True: it didn't before. */
+bool limits_answered(struct ca_limits *l);
+/* How that stands; probe_at is part of limits_order_at(). */
+const struct outage *limits_outage(const struct ca_limits *l);
+/* Somebody has reason to think that it answers again: it may be asked now. */
+void limits_probe(struct ca_limits *l);
+/* Called when it doesn't answer any more, and when it does again. */
+void limits_on_outage(
+    struct limits *all, void (*cb)(struct ca_limits *l, void *arg), void *arg);
 
 /* ---- requests ---- */
 

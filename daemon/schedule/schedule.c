@@ -16,6 +16,7 @@
 #include "platform/log.h"
 
 #define TICK_SECONDS 60
+#define JUMP_MS      60000
 #define BATCH        64
 #define BATCH_MAX    65536
 #define TURN_US      5000 /* others want the loop, too */
@@ -31,6 +32,9 @@ struct schedule {
 	bool poked;
 	bool failing; /* said once */
 	int64_t *ids;
+	int64_t distance; /* of the clocks, in ms */
+	void (*jump_cb)(int64_t by, void *arg);
+	void *jump_arg;
 };
 
 DEFINE_CLEANUP(struct schedule, schedule_free)
@@ -89,6 +93,19 @@ sleep_until_next(struct schedule *s, int64_t now)
 	event_add(s->timer, &delay);
 }
 
+/* NTP moves the clock a little all the time, which adds up: it is compared with the
+ * last tick. */
+static void
+look_at_clock(struct schedule *s)
+{
+	int64_t distance = clock_now() * 1000 - clock_monotonic_ms();
+	int64_t by = distance - s->distance;
+
+	s->distance = distance;
+	if (s->jump_cb != NULL && (by > JUMP_MS || by < -JUMP_MS))
+		s->jump_cb(by / 1000, s->jump_arg);
+}
+
 static void
 tick_cb(evutil_socket_t fd, short what, void *arg)
 {
@@ -99,6 +116,7 @@ tick_cb(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	s->last_tick = now;
 	s->poked = false;
+	look_at_clock(s);
 	sleep_until_next(s, now); /* before: a poke on the way must win */
 	hand_over(s, now);
 }
@@ -137,7 +155,15 @@ schedule_start(struct schedule *s, schedule_due_cb *due_cb, void *arg)
 	s->due_cb = due_cb;
 	s->arg = arg;
 	s->last_tick = clock_now();
+	s->distance = clock_now() * 1000 - clock_monotonic_ms();
 	schedule_poke(s);
+}
+
+void
+schedule_on_jump(struct schedule *s, void (*cb)(int64_t by, void *arg), void *arg)
+{
+	s->jump_cb = cb;
+	s->jump_arg = arg;
 }
 
 void

@@ -20,6 +20,9 @@ typedef bool schedule_due_cb(int64_t certificate, void *arg);
 int schedule_new(struct event_base *base, struct store *store, struct schedule **ret);
 struct schedule *schedule_free(struct schedule *s);
 void schedule_start(struct schedule *s, schedule_due_cb *due_cb, void *arg);
+/* Called at a tick after the wall's clock was set by over a minute: by how much, in
+ * seconds. A machine that was suspended has not had it set. */
+void schedule_on_jump(struct schedule *s, void (*cb)(int64_t by, void *arg), void *arg);
 /* Something has changed: look again, in a millisecond. */
 void schedule_poke(struct schedule *s);
 /* When it last looked, seconds since 1970: the daemon is well while this is under two

@@ -167,6 +167,31 @@ wakeup_ask_later(int64_t now, uint64_t jitter)
 	return now + ASK_USUAL + (int64_t)(jitter % (10 * MINUTE + 1));
 }
 
+/* ---- how many at a time ---- */
+
+/* Where they are few nobody needs them even, and people want to see them done. */
+#define PACE_LEAST 6 /* an hour */
+#define PACE_BURST 10
+
+void
+wakeup_pace(double short_lives, double long_lives, int64_t *ret_interval_ms,
+    unsigned *ret_burst)
+{
+	/* the middle of the spans over which renewals are spread */
+	double short_part = 0.5 + 0.5 / LATER_SHARE;
+	double long_part = 2.0 / 3 - 0.5 / EARLIER_SHARE;
+	double mean = (short_lives / short_part + long_lives / long_part) * HOUR;
+	double pace = mean * 4 / 3;
+
+	if (pace <= PACE_LEAST) {
+		*ret_interval_ms = HOUR * 1000 / PACE_LEAST;
+		*ret_burst = PACE_BURST;
+		return;
+	}
+	*ret_interval_ms = (int64_t)((double)HOUR * 1000 / pace);
+	*ret_burst = (unsigned)(pace / 10) + 1;
+}
+
 /* ---- after failures ---- */
 
 int64_t

@@ -139,6 +139,7 @@ live(struct world *w, const char *dir, uint64_t seed, int64_t until,
 	redirect_log(dir);
 	virtual_chance_seed(seed);
 	virtual_time_use(&w->us);
+	virtual_time_wrong(&w->wrong, &w->wrong_at, &w->wrong_then);
 	virtual_time_die_at(until);
 	sim_ca_use(&w->ca);
 	snprintf(path, sizeof(path), "%s/renewd.conf", dir);

@@ -17,8 +17,11 @@
 /* Time and the CA, in memory that all processes share. */
 struct world {
 	int64_t us;
-	int64_t points;   /* what a test counts over a life */
-	struct sim_ca ca; /* last: it goes on behind its end */
+	int64_t wrong;      /* seconds that the daemon's wall clock is ahead, */
+	int64_t wrong_at;   /* and at this time, seconds since 1970, it is set */
+	int64_t wrong_then; /* so much ahead; 0: never */
+	int64_t points;     /* what a test counts over a life */
+	struct sim_ca ca;   /* last: it goes on behind its end */
 };
 
 struct world *world_new(size_t names);

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base64url.h"
 #include "buffer.h"
@@ -39,6 +40,7 @@ struct https_request {
 	struct buffer body;
 	char location[128];
 	char nonce[32];
+	char date[40];
 	char retry_after[24];
 	https_done_cb *done_cb;
 	void *arg;
@@ -106,7 +108,10 @@ directory(struct https_request *q)
 	q->reply.status = 200;
 	buffer_puts(&q->body,
 	    "{\"newNonce\":\"" HOST "/new-nonce\",\"newAccount\":\"" HOST
-	    "/new-acct\",\"newOrder\":\"" HOST "/new-order\"}");
+	    "/new-acct\",\"newOrder\":\"" HOST "/new-order\"");
+	if (ca->ari)
+		buffer_puts(&q->body, ",\"renewalInfo\":\"" HOST "/ari\"");
+	buffer_puts(&q->body, "}");
 }
 
 static void
@@ -122,7 +127,8 @@ static void
 order(struct https_request *q, size_t name, int status)
 {
 	const struct sim_name *n = &ca->names[name];
-	const char *state = !n->open                   ? "valid"
+	const char *state = n->invalid                 ? "invalid"
+	    : !n->open                                 ? "valid"
 	    : n->authorized_until > virtual_time_now() ? "ready"
 						       : "pending";
 
@@ -131,7 +137,7 @@ order(struct https_request *q, size_t name, int status)
 	    "{\"status\":\"%s\",\"authorizations\":[\"" HOST "/authz/%zu/%u\"],"
 	    "\"finalize\":\"" HOST "/finalize/%zu/%u\"",
 	    state, name, n->order, name, n->order);
-	if (!n->open)
+	if (!n->open && !n->invalid)
 		buffer_printf(&q->body, ",\"certificate\":\"" HOST "/cert/%zu/%u\"",
 		    name, n->order);
 	buffer_puts(&q->body, "}");
@@ -201,7 +207,7 @@ new_order(struct https_request *q, const struct acme_message *message)
 		return;
 	}
 	n = &ca->names[name];
-	if (!take_token()) {
+	if (!ca->unlimited && !take_token()) {
 		limit(q, "too many new orders (300) in the last 3h0m0s", 600);
 		return;
 	}
@@ -213,6 +219,7 @@ new_order(struct https_request *q, const struct acme_message *message)
 	ca->twice += n->open && !n->unheard;
 	n->order++;
 	n->open = true;
+	n->invalid = false;
 	n->unheard = true;
 	snprintf(
 	    q->location, sizeof(q->location), HOST "/order/%zu/%u", name, n->order);
@@ -224,15 +231,34 @@ static void
 authorization(struct https_request *q, size_t name)
 {
 	const struct sim_name *n = &ca->names[name];
-	const char *state =
-	    n->authorized_until > virtual_time_now() ? "valid" : "pending";
+	const char *state = n->invalid                 ? "invalid"
+	    : n->authorized_until > virtual_time_now() ? "valid"
+						       : "pending";
 
 	q->reply.status = 200;
 	buffer_printf(&q->body,
 	    "{\"status\":\"%s\",\"identifier\":{\"type\":\"dns\",\"value\":\"" SIM_NAME_FORMAT
 	    "\"},\"challenges\":[{\"type\":\"http-01\",\"status\":\"%s\","
-	    "\"url\":\"" HOST "/chall/%zu/%u\",\"token\":\"token-%zu-%u\"}]}",
-	    state, name, state, name, n->order, name, n->order);
+	    "\"url\":\"" HOST "/chall/%zu/%u\",\"token\":\"token-%zu-%u\"%s}]}",
+	    state, name, state, name, n->order, name, n->order,
+	    n->invalid
+		? ",\"error\":{\"type\":\"urn:ietf:params:acme:error:connection\","
+		  "\"detail\":\"nobody there\"}"
+		: "");
+}
+
+/* Nobody may have more than five in an hour. */
+static void
+fail_validation(struct sim_name *n)
+{
+	int64_t now = virtual_time_now();
+
+	ca->failed++;
+	ca->limited += n->failures[0] > now - 3600;
+	memmove(n->failures, n->failures + 1, sizeof(n->failures) - sizeof(now));
+	n->failures[SIM_FAILURES_KEPT - 1] = now;
+	n->invalid = true;
+	n->open = false;
 }
 
 static void
@@ -240,12 +266,15 @@ challenge(struct https_request *q, size_t name)
 {
 	struct sim_name *n = &ca->names[name];
 
-	n->authorized_until = virtual_time_now() + 7 * 3600;
+	if (ca->broken_every != 0 && name % ca->broken_every == 1)
+		fail_validation(n);
+	else
+		n->authorized_until = virtual_time_now() + 7 * 3600;
 	q->reply.status = 200;
 	buffer_printf(&q->body,
-	    "{\"type\":\"http-01\",\"status\":\"valid\",\"url\":\"" HOST
+	    "{\"type\":\"http-01\",\"status\":\"%s\",\"url\":\"" HOST
 	    "/chall/%zu/%u\",\"token\":\"token-%zu-%u\"}",
-	    name, n->order, name, n->order);
+	    n->invalid ? "processing" : "valid", name, n->order, name, n->order);
 }
 
 /* ---- certificates ---- */
@@ -263,6 +292,18 @@ add_name(X509 *cert, size_t name)
 	extension = X509V3_EXT_conf_nid(NULL, &ctx, NID_subject_alt_name, value);
 	X509_add_ext(cert, extension, -1);
 	X509_EXTENSION_free(extension);
+}
+
+/* RFC 9773 names a certificate by that and its serial. */
+static void
+add_issuer_key(X509 *cert)
+{
+	AUTHORITY_KEYID *id = AUTHORITY_KEYID_new();
+
+	id->keyid = ASN1_OCTET_STRING_new();
+	ASN1_OCTET_STRING_set(id->keyid, (const unsigned char *)"sim", 3);
+	X509_add1_ext_i2d(cert, NID_authority_key_identifier, id, 0, 0);
+	AUTHORITY_KEYID_free(id);
 }
 
 static void
@@ -284,6 +325,8 @@ sign(struct sim_name *n, size_t name, X509_REQ *request)
 	    (const unsigned char *)"sim", -1, -1, 0);
 	X509_set_pubkey(cert, X509_REQ_get0_pubkey(request));
 	add_name(cert, name);
+	if (ca->ari)
+		add_issuer_key(cert);
 	X509_sign(cert, issuer_key, EVP_sha256());
 	PEM_write_bio_X509(out, cert);
 	len = BIO_read(out, n->pem, sizeof(n->pem) - 1);
@@ -293,30 +336,57 @@ sign(struct sim_name *n, size_t name, X509_REQ *request)
 	X509_free(cert);
 }
 
-/* Was the CA away when it expired, or only just back? */
+/* Was the CA away from before the certificate should have been renewed, at half or a
+ * third of its life, until it had expired? */
 static bool
-in_outage(int64_t at)
+is_hopeless(int64_t not_after, int64_t life)
 {
-	return sim_ca_down(ca, at) || sim_ca_down(ca, at - DAY);
+	int64_t due = not_after - life / (life < 10 * DAY ? 2 : 3);
+
+	for (size_t i = 0; i < ca->outage_count; i++)
+		if (ca->outages[i].from <= due + life / 20 &&
+		    ca->outages[i].to >= not_after)
+			return true;
+	return false;
+}
+
+static void
+note_first(const struct sim_name *n)
+{
+	if (n->not_after == 0 && ++ca->named == ca->name_count)
+		ca->all_at = virtual_time_now();
+}
+
+static void
+note_expired(const struct sim_name *n, int64_t life, int64_t now)
+{
+	if (is_hopeless(n->not_after, life)) {
+		ca->hopeless++;
+		return;
+	}
+	ca->gaps++;
+	if (now - n->not_after > ca->gap_worst)
+		ca->gap_worst = now - n->not_after;
 }
 
 static void
 note_issue(struct sim_name *n, size_t name)
 {
 	int64_t now = virtual_time_now();
+	int64_t life = sim_ca_life(name);
 	size_t hour = (size_t)((now - ca->began) / 3600);
 
 	ca->issued++;
-	if (hour < SIM_HOURS_MAX)
+	note_first(n);
+	if (hour < SIM_HOURS_MAX) {
 		ca->by_hour[hour]++;
-	if (n->not_after != 0 && n->not_after < now && !in_outage(n->not_after)) {
-		ca->gaps++;
-		if (now - n->not_after > ca->gap_worst)
-			ca->gap_worst = now - n->not_after;
+		ca->urgent[hour] += n->not_after != 0 && n->not_after - now < life / 4;
 	}
+	if (n->not_after != 0 && n->not_after < now)
+		note_expired(n, life, now);
 	memmove(n->issues, n->issues + 1, sizeof(n->issues) - sizeof(n->issues[0]));
 	n->issues[SIM_ISSUES_KEPT - 1] = now;
-	n->not_after = now + sim_ca_life(name);
+	n->not_after = now + life;
 }
 
 static void
@@ -395,6 +465,53 @@ about_name(
 	return false;
 }
 
+/* As Let's Encrypt's: 1 % of the life on both sides of half or two thirds of it; or
+ * over already, for what was issued before the storm. */
+static void
+renewal_info(struct https_request *q, const char *id)
+{
+	const char *serial = strchr(id, '.');
+	_cleanup_free_ unsigned char *der = NULL;
+	char start[CLOCK_TEXT_SIZE], end[CLOCK_TEXT_SIZE];
+	const struct sim_name *n;
+	uint64_t number = 0;
+	int64_t life, from, to;
+	size_t len = 0;
+
+	if (serial == NULL ||
+	    base64url_decode(serial + 1, strlen(serial + 1), &der, &len) < 0) {
+		problem(q, 404, "malformed", "no such certificate");
+		return;
+	}
+	for (size_t i = 0; i < len; i++)
+		number = number << 8 | der[i];
+	n = &ca->names[number >> 32];
+	life = sim_ca_life((size_t)(number >> 32));
+	to = n->not_after - (life < 10 * DAY ? life / 2 : life / 3) + life / 100;
+	from = to - life / 50;
+	if (ca->storm_at != 0 && n->not_after - life < ca->storm_at) {
+		from = ca->storm_at - 3600;
+		to = ca->storm_at - 1800;
+	}
+	q->reply.status = 200;
+	snprintf(q->retry_after, sizeof(q->retry_after), "%d", 6 * 3600);
+	q->reply.retry_after = q->retry_after;
+	buffer_printf(&q->body,
+	    "{\"suggestedWindow\":{\"start\":\"%s\",\"end\":\"%s\"}}",
+	    clock_format(from, start), clock_format(to, end));
+}
+
+static void
+set_date(struct https_request *q)
+{
+	time_t now = virtual_time_now();
+	struct tm tm;
+
+	gmtime_r(&now, &tm);
+	strftime(q->date, sizeof(q->date), "%a, %d %b %Y %H:%M:%S GMT", &tm);
+	q->reply.date = q->date;
+}
+
 static void
 answer(struct https_request *q, const struct acme_message *message)
 {
@@ -402,8 +519,11 @@ answer(struct https_request *q, const struct acme_message *message)
 
 	snprintf(q->nonce, sizeof(q->nonce), "n%llu", (unsigned long long)ca->requests);
 	q->reply.replay_nonce = q->nonce;
+	set_date(q);
 	if (strcmp(path, "/directory") == 0)
 		directory(q);
+	else if (strncmp(path, "/ari/", 5) == 0)
+		renewal_info(q, path + 5);
 	else if (strcmp(path, "/new-nonce") == 0)
 		q->reply.status = 200;
 	else if (strcmp(path, "/new-acct") == 0)
@@ -428,6 +548,18 @@ deliver_cb(evutil_socket_t fd, short what, void *arg)
 	https_cancel(q);
 }
 
+static void
+count_second(void)
+{
+	int64_t now = virtual_time_now();
+
+	if (now != ca->second)
+		ca->this_second = 0;
+	ca->second = now;
+	if (++ca->this_second > ca->busiest_second)
+		ca->busiest_second = ca->this_second;
+}
+
 int
 https_send(struct https *h, const struct https_options *options,
     const struct acme_message *message, https_done_cb *done_cb, void *arg,
@@ -442,6 +574,7 @@ https_send(struct https *h, const struct https_options *options,
 	q->done_cb = done_cb;
 	q->arg = arg;
 	ca->requests++;
+	count_second();
 	if (sim_ca_down(ca, virtual_time_now())) {
 		ca->requests_down++;
 		q->reply.error = "Connection refused";

@@ -12,11 +12,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SIM_PEM_MAX     2048
-#define SIM_BURST       300 /* new orders, then one in 36 s */
-#define SIM_ISSUES_KEPT 5
-#define SIM_OUTAGES_MAX 8
-#define SIM_HOURS_MAX   (24 * 400)
+#define SIM_PEM_MAX       2048
+#define SIM_BURST         300 /* new orders, then one in 36 s */
+#define SIM_ISSUES_KEPT   5
+#define SIM_FAILURES_KEPT 5 /* an hour */
+#define SIM_OUTAGES_MAX   8
+#define SIM_HOURS_MAX     (24 * 400)
 
 /* One name, which is one certificate. */
 struct sim_name {
@@ -25,7 +26,10 @@ struct sim_name {
 	int64_t authorized_until;
 	uint32_t order; /* counts its orders */
 	bool open;      /* the newest order isn't finished */
-	bool unheard;   /* nothing was ever asked about it: its answer may be lost */
+	bool invalid;   /* nor will it be */
+	int64_t
+	    failures[SIM_FAILURES_KEPT]; /* validations that failed, the newest last */
+	bool unheard; /* nothing was ever asked about it: its answer may be lost */
 	char pem[SIM_PEM_MAX];
 };
 
@@ -38,6 +42,10 @@ struct sim_ca {
 		int64_t from, to; /* seconds since 1970 */
 	} outages[SIM_OUTAGES_MAX];
 	size_t outage_count;
+	bool unlimited;
+	bool ari;            /* it says when it wants them renewed (RFC 9773): */
+	int64_t storm_at;    /* at once, those that it had issued before; 0: never */
+	size_t broken_every; /* of so many names one can't be validated; 0: all can */
 	/* what it keeps */
 	double tokens; /* of newOrder: 300 in 3 hours, as Let's Encrypt's */
 	int64_t tokens_at;
@@ -47,12 +55,20 @@ struct sim_ca {
 	uint64_t orders;
 	uint64_t issued;
 	uint64_t twice;   /* orders beside one that was still open, and asked about */
+	uint64_t failed;  /* validations */
 	uint64_t limited; /* requests refused for a limit */
-	uint64_t ignored; /* sent while it was forbidden */
-	uint64_t gaps;    /* issued after the one before had expired, without an outage
-			     that    explains it */
+	int64_t second;   /* the one that is now, */
+	unsigned this_second;    /* and requests in it */
+	unsigned busiest_second; /* requests in any */
+	uint64_t ignored;        /* sent while it was forbidden */
+	uint64_t gaps; /* issued after the one before had expired, without need */
 	int64_t gap_worst;
+	uint64_t hopeless; /* those that an outage explains: the CA was away from before
+			    * they should have been renewed until they had expired */
+	size_t named;      /* names that have got one */
+	int64_t all_at;    /* when the last of them got its first */
 	uint32_t by_hour[SIM_HOURS_MAX]; /* certificates issued */
+	uint32_t urgent[SIM_HOURS_MAX]; /* of them, those of which a quarter was left */
 	struct sim_name names[];
 };
 

@@ -18,6 +18,9 @@
 #define SECOND INT64_C(1000000)
 
 static int64_t *now_us;
+static int64_t *wrong;
+static int64_t *wrong_at;
+static const int64_t *wrong_then;
 static int64_t die_at;
 static uint64_t chance;
 
@@ -25,6 +28,14 @@ void
 virtual_time_use(int64_t *us)
 {
 	now_us = us;
+}
+
+void
+virtual_time_wrong(int64_t *seconds, int64_t *at, const int64_t *then)
+{
+	wrong = seconds;
+	wrong_at = at;
+	wrong_then = then;
 }
 
 void
@@ -75,6 +86,8 @@ clock_gettime(clockid_t id, struct timespec *ret)
 	    id == CLOCK_THREAD_CPUTIME_ID)
 		return (int)syscall(SYS_clock_gettime, id, ret);
 	ret->tv_sec = *now_us / SECOND;
+	if (wrong != NULL && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE))
+		ret->tv_sec += *wrong;
 	ret->tv_nsec = *now_us % SECOND * 1000;
 	return 0;
 }
@@ -113,6 +126,10 @@ epoll_wait(int fd, struct epoll_event *events, int max, int timeout)
 	if (timeout < 0) /* nothing is planned: only something real can happen */
 		return (int)syscall(SYS_epoll_wait, fd, events, max, 1);
 	*now_us += timeout * INT64_C(1000);
+	if (wrong_at != NULL && *wrong_at != 0 && *now_us / SECOND >= *wrong_at) {
+		*wrong = *wrong_then;
+		*wrong_at = 0;
+	}
 	if (die_at != 0 && *now_us >= die_at)
 		_exit(EXIT_SUCCESS);
 	return 0;

@@ -12,6 +12,9 @@
 /* The time lives in *us (microseconds since 1970): in shared memory it goes on when the
  * process doesn't. */
 void virtual_time_use(int64_t *us);
+/* CLOCK_REALTIME differs from that by *seconds, and from the time *at on (0: never) by
+ * *then. */
+void virtual_time_wrong(int64_t *seconds, int64_t *at, const int64_t *then);
 /* The process ends at once, as by SIGKILL, when the time comes; 0: never. */
 void virtual_time_die_at(int64_t us);
 /* Seconds since 1970. */

@@ -157,6 +157,55 @@ START_TEST(other_reasons_and_delays_stay)
 }
 END_TEST
 
-SUITE("due", the_suggested_point_is_the_plan, the_last_line_holds,
-    renew_before_is_the_latest, two_kinds_have_two_windows,
-    other_reasons_and_delays_stay)
+/* What was issued only now isn't renewed for its age, whatever its clock says. */
+START_TEST(a_tenth_of_the_life_is_left_alone)
+{
+	struct scene s;
+
+	begin(&s, 1);
+	s.issued[0].issued_at = NOW + 80 * DAY;
+	s.row.renew_at = NOW + 60 * DAY;
+	ck_assert_int_eq(reason(&s, 0, NOW + 89 * DAY - 1), RENEW_NONE);
+	ck_assert_int_eq(reason(&s, 0, NOW + 89 * DAY), RENEW_LIFETIME);
+	s.row.forced = 1;
+	ck_assert_int_eq(reason(&s, 0, NOW + 81 * DAY), RENEW_FORCED);
+	s.row.forced = 0;
+	s.issued[0].suggested_at = NOW + 81 * DAY;
+	ck_assert_int_eq(reason(&s, 0, NOW + 81 * DAY), RENEW_ARI);
+	s.issued[0].revoked_at = NOW + 81 * DAY;
+	ck_assert_int_eq(reason(&s, 0, NOW + 81 * DAY), RENEW_REVOKED);
+	end(&s);
+}
+END_TEST
+
+/* A delay that a clock of years ahead has set is over when it is right again; one of
+ * this clock is not, nor what a CA has asked for. */
+START_TEST(delays_of_a_wrong_clock_are_over)
+{
+	struct certificate c = { .failures = 4,
+		.next_attempt = NOW + 1000 * DAY + 21600,
+		.failing_since = NOW + 1000 * DAY,
+		.last_success = NOW + 999 * DAY,
+		.queued_at = NOW + 1000 * DAY,
+		.last_error = (char *)"{\"at\":\"2029-10-11T08:00:00Z\"}" };
+
+	due_heed_clock(&c, NOW);
+	ck_assert_int_eq(c.next_attempt, NOW);
+	ck_assert_int_eq(c.failing_since, NOW);
+	ck_assert_int_eq(c.last_success, NOW);
+	ck_assert_int_eq(c.queued_at, NOW);
+	c.last_error = (char *)"{\"at\":\"2027-01-15T07:59:00Z\"}";
+	c.next_attempt = NOW + 30 * DAY;
+	due_heed_clock(&c, NOW);
+	ck_assert_int_eq(c.next_attempt, NOW + 30 * DAY);
+	/* by days only */
+	c.last_error = (char *)"{\"at\":\"2027-01-16T08:00:00Z\"}";
+	c.next_attempt = NOW + 2 * DAY;
+	due_heed_clock(&c, NOW);
+	ck_assert_int_eq(c.next_attempt, NOW);
+}
+END_TEST
+
+SUITE("due", a_tenth_of_the_life_is_left_alone, delays_of_a_wrong_clock_are_over,
+    the_suggested_point_is_the_plan, the_last_line_holds, renew_before_is_the_latest,
+    two_kinds_have_two_windows, other_reasons_and_delays_stay)

@@ -890,8 +890,70 @@ START_TEST(removed_ones_are_not_counted)
 }
 END_TEST
 
-SUITE("inventory", files_are_looked_for_in_batches, removed_ones_are_not_counted,
-    files_are_private, opens_once, others_see_that_it_is_in_use, refuses_the_future,
+/* By whichever of the certificates they were had. */
+START_TEST(the_nth_of_the_same_names)
+{
+	struct issued row;
+	struct store *s;
+	int64_t ids[2];
+	int64_t at = -1;
+
+	make_dir();
+	s = open_store(NULL);
+	ids[0] = add_certificate(s, "a", 1);
+	ids[1] = add_certificate(s, "b", 1);
+	for (int i = 0; i < 6; i++) {
+		row = a_row(ids[i % 2], ACME_KEY_ECDSA_P256, "01");
+		row.issued_at = 100 + i;
+		ck_assert_int_eq(issued_insert(s, &row), 0);
+	}
+	ck_assert_int_eq(issued_nth(s, "ca", "a b", 1000, 5, &at), 0);
+	ck_assert_int_eq(at, 101);
+	ck_assert_int_eq(issued_nth(s, "ca", "a b", 103, 4, &at), 0);
+	ck_assert_int_eq(at, 100); /* the others are in the future */
+	ck_assert_int_eq(issued_nth(s, "ca", "a b", 1000, 7, &at), 0);
+	ck_assert_int_eq(at, 0);
+	ck_assert_int_eq(issued_nth(s, "other", "a b", 1000, 1, &at), 0);
+	ck_assert_int_eq(at, 0);
+	ck_assert_int_eq(issued_nth(s, "ca", "a", 1000, 1, &at), 0);
+	ck_assert_int_eq(at, 0);
+	store_close(s);
+	file_remove_tree(AT_FDCWD, dir);
+}
+END_TEST
+
+/* "Not before" some day in years, written by a clock that was there. */
+START_TEST(a_clock_was_ahead)
+{
+	_cleanup_(certificate_freep) struct certificate *wrong = NULL;
+	_cleanup_(certificate_freep) struct certificate *good = NULL;
+	struct store *s;
+	int64_t at = 0;
+
+	make_dir();
+	s = open_store(NULL);
+	add_certificate(s, "wrong", 1);
+	add_certificate(s, "good", 1);
+	ck_assert_int_eq(certificate_get(s, "wrong", &wrong), 0);
+	ck_assert_int_eq(certificate_get(s, "good", &good), 0);
+	wrong->next_at = wrong->next_attempt = 90000;
+	wrong->failing_since = 80000;
+	good->next_at = good->renew_at = 50000;
+	ck_assert_int_eq(certificate_save(s, wrong), 0);
+	ck_assert_int_eq(certificate_save(s, good), 0);
+	ck_assert_int_eq(inventory_heed_clock(s, 1000), 0);
+	ck_assert_int_eq(certificate_next(s, 999, &at, NULL, NULL), 0);
+	ck_assert_int_eq(at, 1000);
+	ck_assert_int_eq(certificate_next(s, 1000, &at, NULL, NULL), 0);
+	ck_assert_int_eq(at, 50000);
+	store_close(s);
+	file_remove_tree(AT_FDCWD, dir);
+}
+END_TEST
+
+SUITE("inventory", the_nth_of_the_same_names, a_clock_was_ahead,
+    files_are_looked_for_in_batches, removed_ones_are_not_counted, files_are_private,
+    opens_once, others_see_that_it_is_in_use, refuses_the_future,
     refuses_what_is_no_database, certificates_keep_all_fields, due_is_in_order,
     one_current_for_each_kind_of_key, orders_keep_their_key,
     accounts_by_ca_directory_and_key, another_key, account_states,

@@ -275,7 +275,7 @@ START_TEST(the_most_urgent_is_next)
 	static const char *const expected[] = { "expired", "tenth", "first", "second",
 		"quarter" };
 	struct scene s;
-	int64_t ids[8];
+	struct queue_place places[8];
 
 	begin(&s);
 	add_waiting(&s, "second", "ca", 0, 0, NOW - 1);
@@ -284,21 +284,65 @@ START_TEST(the_most_urgent_is_next)
 	add_waiting(&s, "expired", "ca", NOW - 5, 100, NOW);
 	add_waiting(&s, "first", "ca", 0, 0, NOW - 2);
 	add_waiting(&s, "elsewhere", "other", NOW - 5, 100, NOW);
-	ck_assert_int_eq(queue_read(s.store, "ca", QUEUE_NEW, NOW, ids, 8), 5);
+	ck_assert_int_eq(queue_read(s.store, "ca", QUEUE_NEW, NOW, 0.22, places, 8), 5);
 	for (size_t i = 0; i < 5; i++) {
 		struct certificate *c;
 
-		ck_assert_int_eq(certificate_get_id(s.store, ids[i], &c), 0);
+		ck_assert_int_eq(certificate_get_id(s.store, places[i].id, &c), 0);
 		ck_assert_str_eq(c->name, expected[i]);
+		ck_assert_int_eq(places[i].calm, i == 4);
 		certificate_free(c);
 	}
 	ck_assert_int_eq(queue_dissolve(s.store, "ca", NOW), 0);
-	ck_assert_int_eq(queue_read(s.store, "ca", QUEUE_NEW, NOW, ids, 8), 0);
-	ck_assert_int_eq(queue_read(s.store, "other", QUEUE_NEW, NOW, ids, 8), 1);
+	ck_assert_int_eq(queue_read(s.store, "ca", QUEUE_NEW, NOW, 0.22, places, 8), 0);
+	ck_assert_int_eq(
+	    queue_read(s.store, "other", QUEUE_NEW, NOW, 0.22, places, 8), 1);
 	end(&s);
 }
 END_TEST
 
-SUITE("limits", a_restart_fills_no_bucket, never_more_requests_in_a_second,
+/* One attempt at a time, also of a daemon that was begun anew. */
+START_TEST(an_outage_is_remembered)
+{
+	struct scene s;
+
+	begin(&s);
+	ck_assert(limits_unanswered(s.ca, 0));
+	ck_assert_int_ge(wait(&s, QUEUE_NEW), 48);
+	ck_assert_int_ge(wait(&s, QUEUE_ARI), 48);
+	ck_assert_int_eq(limits_forbidden(s.ca), 0); /* it has said nothing */
+	limits_probe(s.ca);
+	ck_assert_int_eq(wait(&s, QUEUE_NEW), 0);
+	die(&s);
+	clock_advance(86400);
+	live(&s);
+	ck_assert_int_eq(limits_outage(s.ca)->since, NOW);
+	ck_assert_int_eq(wait(&s, QUEUE_NEW), 0);
+	ck_assert(limits_answered(s.ca));
+	ck_assert(!limits_answered(s.ca));
+	die(&s);
+	live(&s);
+	ck_assert_int_eq(limits_outage(s.ca)->since, 0);
+	end(&s);
+}
+END_TEST
+
+START_TEST(when_the_last_one_may_begin)
+{
+	struct scene s;
+	int64_t now;
+
+	begin(&s);
+	now = clock_monotonic_ms();
+	ck_assert_int_eq(limits_last_at(s.ca, QUEUE_NEW, 10, now), now);
+	ck_assert_int_eq(limits_last_at(s.ca, QUEUE_NEW, 110, now), now + 3600000);
+	limits_take_order(s.ca, QUEUE_NEW);
+	ck_assert_int_eq(limits_last_at(s.ca, QUEUE_NEW, 10, now), now + 36000);
+	end(&s);
+}
+END_TEST
+
+SUITE("limits", an_outage_is_remembered, when_the_last_one_may_begin,
+    a_restart_fills_no_bucket, never_more_requests_in_a_second,
     without_a_scope_the_account_waits, a_scope_is_all_that_waits,
     four_validations_fail_in_an_hour, silence_is_for_all, the_most_urgent_is_next)

@@ -275,7 +275,26 @@ START_TEST(temporary_errors_are_tried_three_times)
 }
 END_TEST
 
-SUITE("wakeup", renews_at_a_third_left, renews_short_ones_at_half, renews_as_configured,
+/* A third more than come on average, and no wait worth the name for few. */
+START_TEST(the_pace_follows_the_mean)
+{
+	int64_t interval;
+	unsigned burst;
+
+	wakeup_pace(0, 0, &interval, &burst);
+	ck_assert_int_eq(interval, 600000);
+	ck_assert_uint_eq(burst, 10);
+	/* 500 of 6 days, 4750 each of 45 and 90: 17.6 an hour */
+	wakeup_pace(500.0 / (6 * 86400), 4750.0 / (45 * 86400) + 4750.0 / (90 * 86400),
+	    &interval, &burst);
+	ck_assert_int_ge(interval, 3600000 / 25);
+	ck_assert_int_le(interval, 3600000 / 22);
+	ck_assert_uint_eq(burst, 3);
+}
+END_TEST
+
+SUITE("wakeup", the_pace_follows_the_mean, renews_at_a_third_left,
+    renews_short_ones_at_half, renews_as_configured,
     renewal_is_always_in_the_second_half, renewals_are_spread,
     delays_grow_and_stay_bounded, the_ca_has_the_last_word,
     deployments_are_retried_sooner, points_are_in_the_window, points_are_uniform,
