@@ -351,7 +351,7 @@ show_rows(const struct show *s, const struct json *certificate)
 		show_line_fields(
 		    s, "deployment", json_at(rows, i), deployed, ELEMENTS(deployed));
 	if (json_type(json_get(certificate, "rolled_back")) == JSON_OBJECT)
-		line_fields(s, "rolled back", json_get(certificate, "rolled_back"),
+		show_line_fields(s, "rolled back", json_get(certificate, "rolled_back"),
 		    back, ELEMENTS(back));
 	rows = json_get(certificate, "revocations");
 	for (size_t i = 0; i < json_count(rows); i++)
