@@ -431,6 +431,7 @@ show_status(const struct show *s, const struct json *status)
 	const struct json *jobs = json_get(status, "jobs");
 	const struct json *next = json_get(status, "next");
 	const struct json *cas = json_get(status, "cas");
+	const struct json *held = json_get(status, "self_test");
 
 	line(s, "version", text_of(status, "version"));
 	line_number(s, "pid", json_get(status, "pid"));
@@ -444,6 +445,8 @@ show_status(const struct show *s, const struct json *status)
 		line_fields(s, "next", next, next_names, ELEMENTS(next_names));
 	else
 		line_time(s, "next", text_of(next, "at"), text_of(next, "name"));
+	if (json_type(held) == JSON_OBJECT)
+		line(s, "orders wait", text_of(held, "detail"));
 	for (size_t i = 0; i < json_count(cas); i++)
 		show_ca(s, json_at(cas, i));
 	line_time(

@@ -16,6 +16,7 @@
 #include "platform/clock.h"
 #include "renew/ca.h"
 #include "renew/job.h"
+#include "renew/selftest.h"
 #include "schedule/limits.h"
 #include "schedule/schedule.h"
 
@@ -192,7 +193,7 @@ serve(struct queue *q, struct line *line, int64_t *next)
 	int64_t now = clock_monotonic_ms();
 	int64_t at;
 
-	if (!fill(q, line))
+	if (!fill(q, line) || !selftest_passes(q->renewals->selftest))
 		return false;
 	at = opens_at(line, now);
 	if (at > now) {

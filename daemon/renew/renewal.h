@@ -78,6 +78,10 @@ enum renewal_activity {
 enum renewal_activity renewals_activity(const struct renewals *r, int64_t certificate);
 void renewals_jobs(const struct renewals *r, size_t *ret_active, size_t *ret_queued);
 
+/* Why no order is begun at any CA, as a sentence, and since when; NULL: nothing here is
+ * against it. */
+const char *renewals_held(const struct renewals *r, int64_t *ret_since);
+
 /* Of one that waits for a CA that has said when: that; else 0. */
 int64_t renewals_queued_until(const struct renewals *r, const struct certificate *c);
 
@@ -136,8 +140,9 @@ struct ca_status {
 	unsigned orders_left;   /* could be begun at once */
 	unsigned ari_left;      /* the same of renewals that it has asked for */
 	unsigned orders_active;
-	int64_t waiting;         /* certificates */
-	const char *waiting_for; /* "retry-after" "slots" "orders", or NULL */
+	int64_t waiting; /* certificates */
+	const char
+	    *waiting_for; /* "self-test" "retry-after" "slots" "orders", or NULL */
 };
 void renewals_walk_cas(const struct renewals *r,
     void (*cb)(const struct ca_status *ca, void *arg), void *arg);
