@@ -106,7 +106,8 @@ directory(struct https_request *q)
 	q->reply.status = 200;
 	buffer_puts(&q->body,
 	    "{\"newNonce\":\"" HOST "/new-nonce\",\"newAccount\":\"" HOST
-	    "/new-acct\",\"newOrder\":\"" HOST "/new-order\"}");
+	    "/new-acct\",\"newOrder\":\"" HOST "/new-order\",\"keyChange\":\"" HOST
+	    "/key-change\",\"revokeCert\":\"" HOST "/revoke-cert\"}");
 }
 
 static void
@@ -185,6 +186,16 @@ take_token(void)
 	return true;
 }
 
+/* Hardly used, and as good as new. */
+static bool
+is_fresh(const struct sim_name *n, size_t name)
+{
+	int64_t left = n->not_after - virtual_time_now();
+
+	return !n->open && left > sim_ca_life(name) * 7 / 10 &&
+	    !sim_account_revoked(&ca->account, name, n->order);
+}
+
 static void
 new_order(struct https_request *q, const struct acme_message *message)
 {
@@ -211,6 +222,7 @@ new_order(struct https_request *q, const struct acme_message *message)
 		return;
 	}
 	ca->twice += n->open && !n->unheard;
+	ca->early += is_fresh(n, name);
 	n->order++;
 	n->open = true;
 	n->unheard = true;
@@ -395,6 +407,25 @@ about_name(
 	return false;
 }
 
+/* What is about the account, or isn't signed by it. */
+static bool
+strictly(struct https_request *q, const struct acme_message *message)
+{
+	struct sim_said said;
+
+	if (!ca->strict || message->body == NULL ||
+	    !sim_account_hear(&ca->account, message, HOST, &said))
+		return false;
+	if (said.problem != NULL) {
+		problem(q, said.status, said.problem, "says the strict CA");
+		return true;
+	}
+	q->reply.status = said.status;
+	q->reply.location = said.location;
+	buffer_puts(&q->body, said.body);
+	return true;
+}
+
 static void
 answer(struct https_request *q, const struct acme_message *message)
 {
@@ -402,6 +433,8 @@ answer(struct https_request *q, const struct acme_message *message)
 
 	snprintf(q->nonce, sizeof(q->nonce), "n%llu", (unsigned long long)ca->requests);
 	q->reply.replay_nonce = q->nonce;
+	if (strictly(q, message))
+		return;
 	if (strcmp(path, "/directory") == 0)
 		directory(q);
 	else if (strcmp(path, "/new-nonce") == 0)

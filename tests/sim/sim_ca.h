@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sim_account.h"
+
 #define SIM_PEM_MAX     2048
 #define SIM_BURST       300 /* new orders, then one in 36 s */
 #define SIM_ISSUES_KEPT 5
@@ -34,6 +36,7 @@ struct sim_ca {
 	size_t name_count;
 	int64_t began; /* seconds since 1970 */
 	int64_t life;  /* of all certificates; 0: 6, 45 and 90 days mixed */
+	bool strict;   /* signatures are checked */
 	struct sim_outage {
 		int64_t from, to; /* seconds since 1970 */
 	} outages[SIM_OUTAGES_MAX];
@@ -46,11 +49,13 @@ struct sim_ca {
 	uint64_t requests_down;
 	uint64_t orders;
 	uint64_t issued;
-	uint64_t twice;   /* orders beside one that was still open, and asked about */
-	uint64_t limited; /* requests refused for a limit */
-	uint64_t ignored; /* sent while it was forbidden */
-	uint64_t gaps;    /* issued after the one before had expired, without an outage
-			     that    explains it */
+	uint64_t twice; /* orders beside one that was still open, and asked about */
+	uint64_t early; /* orders beside a certificate that is fresh, and not revoked */
+	struct sim_account account; /* where it is strict */
+	uint64_t limited;           /* requests refused for a limit */
+	uint64_t ignored;           /* sent while it was forbidden */
+	uint64_t gaps; /* issued after the one before had expired, without an outage
+			  that    explains it */
 	int64_t gap_worst;
 	uint32_t by_hour[SIM_HOURS_MAX]; /* certificates issued */
 	struct sim_name names[];

@@ -16,6 +16,8 @@ void virtual_time_use(int64_t *us);
 void virtual_time_die_at(int64_t us);
 /* Seconds since 1970. */
 int64_t virtual_time_now(void);
+/* Called each time before the loop looks for what is ready. */
+void virtual_time_each(void (*cb)(void));
 
 /* Random numbers of the process from now on, repeatable. */
 void virtual_chance_seed(uint64_t seed);
