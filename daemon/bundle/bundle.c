@@ -19,6 +19,7 @@
 #include "bundle/bundle_private.h"
 #include "bundle/generation.h"
 #include "platform/file.h"
+#include "platform/room.h"
 #include "scope.h"
 
 #define GENERATIONS ".generations"
@@ -286,6 +287,16 @@ bundles_open(const char *bundle_dir, struct bundles **ret)
 		return r;
 	*ret = steal_ptr(b);
 	return 0;
+}
+
+int
+bundles_look(const struct bundles *b, uint64_t room)
+{
+	int r = room_look(b->generations, room);
+
+	if (r == 0)
+		r = room_look(b->live, 0);
+	return r < 0 ? r : room_look(b->flat.fd, 0);
 }
 
 struct bundles *

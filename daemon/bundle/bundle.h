@@ -43,6 +43,9 @@ struct bundles; /* the directories */
  * them is readable beyond its mode). -EINVAL for a directory that is "/" or whose last
  * part is "haproxy": the flat directory beside it would be the same. */
 int bundles_open(const char *bundle_dir, struct bundles **ret);
+/* Can something be written to its directories, and are so many bytes free? 0, or a
+ * negative errno as from room.h. */
+int bundles_look(const struct bundles *b, uint64_t room);
 struct bundles *bundles_close(struct bundles *b);
 
 /* Checks each pair (-EKEYREJECTED where key and certificate don't belong together),

@@ -336,6 +336,16 @@ listeners_open(const struct listeners *all)
 	return false;
 }
 
+void
+listeners_retry(struct listeners *all)
+{
+	struct listener *l;
+
+	TAILQ_FOREACH (l, &all->list, entry)
+		if (l->failed)
+			open_or_wait(l);
+}
+
 static struct timeval
 milliseconds(unsigned ms)
 {

@@ -33,6 +33,8 @@ int listeners_new(struct event_base *base, const struct listener_times *times,
 int listeners_set(struct listeners *all, const struct words *addresses, const int *fds,
     size_t count, size_t *ret_failed);
 /* Is at least one open? */
+/* Tries those that can't be opened now, not waiting for their time. */
+void listeners_retry(struct listeners *all);
 bool listeners_open(const struct listeners *all);
 struct listeners *listeners_free(struct listeners *all);
 

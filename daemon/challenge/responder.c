@@ -280,6 +280,13 @@ responder_listening(const struct responder *r)
 	return listeners_open(r->listeners);
 }
 
+bool
+responder_retry(struct responder *r)
+{
+	listeners_retry(r->listeners);
+	return listeners_open(r->listeners);
+}
+
 void
 responder_set_redirect(struct responder *r, bool https)
 {

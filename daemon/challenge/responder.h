@@ -33,6 +33,8 @@ int responder_listen(struct responder *r, const struct words *addresses, const i
     size_t count, size_t *ret_failed);
 /* Is at least one listener open? http-01 orders wait while none is. */
 bool responder_listening(const struct responder *r);
+/* Tries those that can't be opened now; the same answer. */
+bool responder_retry(struct responder *r);
 /* 308 to https:// for everything that isn't a challenge, instead of 404. */
 void responder_set_redirect(struct responder *r, bool https);
 

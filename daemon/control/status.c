@@ -180,6 +180,24 @@ write_ca_cb(const struct ca_status *ca, void *arg)
 	json_close_object(w);
 }
 
+/* Why orders wait, whatever CA they are for. */
+static void
+write_self_test(struct json_writer *w, const struct renewals *renewals)
+{
+	int64_t since = 0;
+	const char *why = renewals_held(renewals, &since);
+
+	if (why == NULL) {
+		json_member_null(w, "self_test");
+		return;
+	}
+	json_name(w, "self_test");
+	json_open_object(w);
+	json_member_string(w, "detail", why);
+	view_member_time(w, "since", since);
+	json_close_object(w);
+}
+
 static void
 send_status(struct tally *t)
 {
@@ -193,6 +211,7 @@ send_status(struct tally *t)
 	write_counts(w, t);
 	write_jobs(w, s->means.renewals);
 	write_next(w, s->means.store);
+	write_self_test(w, s->means.renewals);
 	json_name(w, "cas");
 	json_open_array(w);
 	renewals_walk_cas(s->means.renewals, write_ca_cb, w);

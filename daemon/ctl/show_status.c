@@ -136,6 +136,7 @@ show_status(const struct show *s, const struct json *status)
 	const struct json *jobs = json_get(status, "jobs");
 	const struct json *next = json_get(status, "next");
 	const struct json *cas = json_get(status, "cas");
+	const struct json *held = json_get(status, "self_test");
 
 	show_line(s, "version", show_text_of(status, "version"));
 	show_line_number(s, "pid", json_get(status, "pid"));
@@ -150,6 +151,8 @@ show_status(const struct show *s, const struct json *status)
 	else
 		show_line_time(
 		    s, "next", show_text_of(next, "at"), show_text_of(next, "name"));
+	if (json_type(held) == JSON_OBJECT)
+		show_line(s, "orders wait", show_text_of(held, "detail"));
 	for (size_t i = 0; i < json_count(cas); i++)
 		show_ca(s, json_at(cas, i));
 	show_line_time(s, "last tick",

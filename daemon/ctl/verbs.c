@@ -318,6 +318,9 @@ health_of_all(const struct ctl *ctl, const struct json *status)
 {
 	const struct json *counts = json_get(json_get(status, "counts"), "health");
 	int64_t n[ELEMENTS(levels)] = { 0 };
+	const char *held =
+	    json_string(json_get(json_get(status, "self_test"), "detail"));
+	_cleanup_(buffer_free) struct buffer b = { 0 };
 	size_t worst = ELEMENTS(levels) - 1;
 
 	if (json_type(counts) != JSON_OBJECT)
@@ -327,10 +330,17 @@ health_of_all(const struct ctl *ctl, const struct json *status)
 		if (n[i] > 0)
 			worst = i;
 	}
+	if (held != NULL && worst > 1)
+		worst = 1; /* nothing is renewed meanwhile */
+	buffer_printf(&b,
+	    "%s: %" PRId64 " critical, %" PRId64 " warning, %" PRId64 " ok",
+	    levels[worst].word, n[0], n[1], n[2]);
+	if (held != NULL) {
+		buffer_puts(&b, ", orders wait: ");
+		show_text(&ctl->show, &b, held);
+	}
 	if (!ctl->json)
-		printf("%s: %" PRId64 " critical, %" PRId64 " warning, %" PRId64
-		       " ok\n",
-		    levels[worst].word, n[0], n[1], n[2]);
+		puts(b.data != NULL ? b.data : levels[worst].word);
 	return levels[worst].status;
 }
 

@@ -276,18 +276,3 @@ store_close(struct store *s)
 	free(s);
 	return NULL;
 }
-
-int
-store_check(struct store *s)
-{
-	struct statement *q = store_read(s, "PRAGMA quick_check(1)");
-	const char *answer;
-	int r = statement_step(q);
-
-	if (r < 0)
-		return r;
-	answer = column_text(q);
-	r = answer != NULL && strcmp(answer, "ok") == 0 ? 0 : -EUCLEAN;
-	statement_reset(q);
-	return r;
-}

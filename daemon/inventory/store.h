@@ -41,7 +41,5 @@ int store_flush(struct store *s);
 void store_roll_back(struct store *s);
 /* A negative errno of the inventory's as a sentence for people. */
 const char *store_explain(int error);
-/* Is it sound? For start and self-test; reads all of it. */
-int store_check(struct store *s);
 
 #endif

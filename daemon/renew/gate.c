@@ -10,8 +10,11 @@
 
 #include "platform/clock.h"
 #include "renew/ca.h"
+#include "renew/due.h"
 #include "renew/job.h"
 #include "renew/queue.h"
+#include "renew/selftest.h"
+#include "result.h"
 #include "schedule/limits.h"
 #include "schedule/wakeup.h"
 
@@ -254,6 +257,38 @@ enqueue(struct job *j, const struct ca *ca, enum queue_kind kind,
 	return GATE_QUEUED;
 }
 
+/* ---- what stands against it here ---- */
+
+#define STAGE "self-test"
+
+/* Shown as long as it waits; what a CA has said stays what is shown. */
+static void
+show_why(struct job *j)
+{
+	struct certificate *c = j->row;
+	struct acme_result *why;
+	const char *text;
+	int64_t since = 0;
+
+	text = selftest_why(j->renewals->selftest, &since);
+	if (c->failures > 0 || text == NULL)
+		return;
+	why = acme_result_new(
+	    ACME_LATER, STAGE, "%s; it goes on when that is mended", text);
+	free(c->last_error);
+	c->last_error = job_describe(why, since);
+	acme_result_free(why);
+}
+
+static void
+forget_why(struct job *j)
+{
+	if (!due_error_is(j->row, "stage", STAGE))
+		return;
+	free(j->row->last_error);
+	j->row->last_error = NULL;
+}
+
 /* ---- the answer ---- */
 
 /* The first from j->ca on that isn't forbidden; else that at which it may be the
@@ -381,6 +416,11 @@ gate_ask(struct job *j, bool begun, enum renew_reason reason, struct ca **ret)
 		j->row->next_attempt = until;
 		return GATE_LATER;
 	}
+	if (!selftest_passes(j->renewals->selftest)) {
+		show_why(j);
+		return enqueue(j, ca, kind, reason, now);
+	}
+	forget_why(j);
 	if (until > now || !gate_has_room(j, ca) ||
 	    (!begun && must_wait(j, ca, kind, calm)))
 		return enqueue(j, ca, kind, reason, now);

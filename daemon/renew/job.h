@@ -20,6 +20,7 @@ struct queue;
 struct repair;
 struct revoker;
 struct said;
+struct selftest;
 struct verify;
 struct writer;
 struct writing;
@@ -48,6 +49,7 @@ struct renewals {
 	struct deactivator *deactivator;
 	struct said *said;
 	struct hours *hours;
+	struct selftest *selftest;
 	struct queue *queue;          /* who waits for the limits of a CA */
 	int64_t invited[INVITED_MAX]; /* certificates that somebody asked for, a ring */
 	size_t invited_next;

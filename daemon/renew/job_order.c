@@ -10,7 +10,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "challenge/responder.h"
 #include "platform/clock.h"
 #include "platform/log.h"
 #include "platform/metrics.h"
@@ -22,8 +21,7 @@
 #include "renew/repair.h"
 #include "schedule/limits.h"
 
-#define LISTENER_WAIT_SECONDS 60
-#define CLOCK_WAIT_SECONDS    3600
+#define CLOCK_WAIT_SECONDS 3600
 
 bool
 job_is_due(const struct job *j)
@@ -327,10 +325,6 @@ job_order_step(struct job *j)
 
 	if (!job_wants_order(j))
 		return false;
-	if (!responder_listening(j->renewals->means.responder)) {
-		j->row->next_attempt = now + LISTENER_WAIT_SECONDS;
-		return false;
-	}
 	for (size_t k = 0; k < j->spec->key_count; k++) {
 		enum renew_reason reason = due_reason(j->row, j->spec, j->names,
 		    j->issued, j->issued_count, j->spec->keys[k], now);

@@ -16,6 +16,7 @@
 #include "platform/clock.h"
 #include "renew/ca.h"
 #include "renew/job.h"
+#include "renew/selftest.h"
 #include "schedule/limits.h"
 #include "schedule/schedule.h"
 #include "schedule/wakeup.h"
@@ -214,7 +215,7 @@ serve(struct queue *q, struct line *line, int64_t *next)
 	if ((line->next == line->count && line->passed_by) ||
 	    now - line->read_at > OLD_MS)
 		read_anew(line);
-	if (!fill(q, line))
+	if (!fill(q, line) || !selftest_passes(q->renewals->selftest))
 		return false;
 	at = opens_at(q, line, now);
 	if (at > now) {

@@ -25,6 +25,7 @@
 #include "renew/repair.h"
 #include "renew/revoker.h"
 #include "renew/said.h"
+#include "renew/selftest.h"
 #include "schedule/limits.h"
 #include "schedule/schedule.h"
 
@@ -78,7 +79,9 @@ void
 renewals_stall(struct renewals *r, int error)
 {
 	r->stalled_until = clock_now() + STALL_SECONDS;
-	if (!r->stalled_said && error != -EUCLEAN) /* that says the store itself */
+	/* damage says the store itself, and no room may have been said before */
+	if (!r->stalled_said && error != -EUCLEAN &&
+	    (error != -ENOSPC || !selftest_said_full(r->selftest)))
 		log_line(LOG_CRIT, LOG_ABOUT(STORE_FAILED),
 		    "the inventory cannot be written: %s; nothing is begun until it can, "
 		    "trying again each minute",
@@ -121,6 +124,8 @@ renewals_new(const struct renewal_means *means, struct renewals **ret)
 		e = queue_new(r, &r->queue);
 	if (e == 0)
 		e = writer_new(means->base, &r->writer);
+	if (e == 0)
+		e = selftest_new(r, &r->selftest);
 	if (e == 0)
 		e = said_new(&r->said);
 	if (e == 0)
@@ -172,6 +177,7 @@ renewals_free(struct renewals *r)
 	free_cas(r->cas, r->ca_count);
 	said_free(r->said);
 	hours_free(r->hours);
+	selftest_free(r->selftest);
 	queue_free(r->queue);
 	limits_free(r->means.limits);
 	free(r);
@@ -268,7 +274,8 @@ renewals_due(struct renewals *r, int64_t certificate)
 	struct job *j;
 	int e;
 
-	if (r->stalled_until > clock_now() || !writer_has_room(r->writer))
+	if (r->stalled_until > clock_now() || !writer_has_room(r->writer) ||
+	    !selftest_ready(r->selftest))
 		return false;
 	if (renewals_job(r, certificate) != NULL)
 		return true;
@@ -510,4 +517,10 @@ bool
 renewals_repairing(const struct renewals *r, size_t *ret_done, size_t *ret_all)
 {
 	return repair_progress(r->repair, ret_done, ret_all);
+}
+
+const char *
+renewals_held(const struct renewals *r, int64_t *ret_since)
+{
+	return selftest_why(r->selftest, ret_since);
 }

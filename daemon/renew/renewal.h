@@ -82,6 +82,10 @@ enum renewal_activity {
 enum renewal_activity renewals_activity(const struct renewals *r, int64_t certificate);
 void renewals_jobs(const struct renewals *r, size_t *ret_active, size_t *ret_queued);
 
+/* Why no order is begun at any CA, as a sentence, and since when; NULL: nothing here is
+ * against it. */
+const char *renewals_held(const struct renewals *r, int64_t *ret_since);
+
 /* Of one that waits for a CA: when that may be asked, as far as that is known, or 0;
  * and why it doesn't answer (lent), where it doesn't. */
 struct renewals_wait {
@@ -153,7 +157,7 @@ struct ca_status {
 	unsigned ari_left;      /* the same of renewals that it has asked for */
 	unsigned orders_active;
 	int64_t waiting; /* certificates */
-	/* "answer" "retry-after" "slots" "orders" "pace", or NULL */
+	/* "self-test" "answer" "retry-after" "slots" "orders" "pace", or NULL */
 	const char *waiting_for;
 	int64_t done_at; /* all who wait have been served by then, or 0: not known */
 };

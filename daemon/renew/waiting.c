@@ -9,6 +9,7 @@
 #include "platform/clock.h"
 #include "renew/ca.h"
 #include "renew/job.h"
+#include "renew/selftest.h"
 #include "schedule/limits.h"
 
 /* What is waited for first, where somebody waits. */
@@ -19,6 +20,8 @@ wait_reason(const struct renewals *r, const struct ca *ca, const struct ca_statu
 
 	if (s->waiting == 0)
 		return NULL;
+	if (!selftest_passes(r->selftest))
+		return "self-test";
 	if (s->unanswered_since != 0)
 		return "answer";
 	if (limits_forbidden(ca_limits(ca)) != 0)

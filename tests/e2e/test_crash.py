@@ -1,8 +1,15 @@
 """kill -9 at any moment: every certificate still arrives, nothing is half-written, and no
-order that had reached the CA gets a second key."""
+order that had reached the CA gets a second key.
+
+RENEWD_KILLS says how often it is killed at random (60), during two orders for each of two
+thirds as many certificates.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import http.client
 import os
 import random
 import signal
@@ -10,6 +17,8 @@ import sqlite3
 import threading
 import time
 import urllib.request
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -20,11 +29,21 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from programs.pebble import Pebble
+from programs.challtestsrv import ChallTestSrv
+from programs.haproxy import HAProxy
+from programs.pebble import Options, Pebble
+from programs.place import Place
+from programs.ports import free_port
+from programs.program import PATIENCE, wait_until
+from programs.proxy import Answer, Proxy, Request
 from programs.renewd import Renewd
+from programs.tls import served
 from test_issue import many
 
 SPKI = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+KILLS = int(os.environ.get("RENEWD_KILLS", "60"))
+# An answer that came so long before a kill may not have been committed yet.
+COMMIT_SECONDS = 0.3 * PATIENCE
 
 
 def public_of_key(pem: bytes) -> bytes:
@@ -45,6 +64,17 @@ class Reader(threading.Thread):
         self.problems: list[str] = []
         self.reads = 0
         self.files = 0
+        self.known: set[bytes] = set()  # pairs that were found to fit
+
+    def look(self, folder: Path, key: bytes, full: bytes, both: bytes) -> None:
+        digest = hashlib.sha256(key + b"\0" + full + b"\0" + both).digest()
+        if digest in self.known:
+            return
+        if public_of_key(key) != public_of_certificate(full):
+            self.problems.append(f"{folder.name}: key and certificate differ")
+        if both != full + key:
+            self.problems.append(f"{folder.name}: haproxy.pem is another pair")
+        self.known.add(digest)
 
     def read(self, folder: Path) -> None:
         place = folder.resolve(strict=True)  # as open(2) of the directory would
@@ -56,10 +86,7 @@ class Reader(threading.Thread):
             if folder.resolve() == place:
                 raise
             return  # two switches meanwhile: that generation is gone
-        if public_of_key(key) != public_of_certificate(full):
-            self.problems.append(f"{folder.name}: key and certificate differ")
-        if both != full + key:
-            self.problems.append(f"{folder.name}: haproxy.pem is another pair")
+        self.look(folder, key, full, both)
         self.files += 1
 
     def run(self) -> None:
@@ -83,49 +110,181 @@ def cpu_seconds(renewd: Renewd) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def in_flight(renewd: Renewd) -> dict[str, bytes]:
-    """Orders that the CA knows: their keys."""
+def rows(renewd: Renewd, sql: str) -> list[tuple]:
+    """Of its inventory, as it is on disk; none where it has none yet."""
     path = renewd.state_dir / "renewd.db"
     if not path.exists():
-        return {}
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
-        return dict(db.execute("SELECT url, key FROM orders WHERE url IS NOT NULL"))
+        return []
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+        try:
+            return db.execute(sql).fetchall()
+        except sqlite3.OperationalError:
+            return []  # killed before its tables were there
 
 
-@pytest.mark.timeout(300)
-@pytest.mark.pebble(nonce_reject=5)
-def test_killed_at_random(renewd: Renewd, pebble: Pebble) -> None:
-    names = many(renewd, 30)
-    renewd.bundle_dir.mkdir(parents=True)
+@dataclass
+class Order:
+    """One that the CA has made."""
+
+    name: str
+    url: str
+    at: float
+
+
+@dataclass
+class Witness:
+    """What the CA saw, and what the inventory held at each kill."""
+
+    orders: list[Order] = field(default_factory=list)
+    kills: list[tuple[float, set[str]]] = field(default_factory=list)  # orders in hand then
+    keys: dict[str, bytes] = field(default_factory=dict)  # by order
+    asked: dict[str, int] = field(default_factory=dict)  # renewals, answered or not
+
+    def heard(self, request: Request, answer: Answer) -> Answer:
+        if answer.status == 201:
+            names = [i["value"] for i in request.payload()["identifiers"]]
+            url = next(v for n, v in answer.headers.items() if n.lower() == "location")
+            self.orders.append(Order(min(n for n in names if n.startswith("cert")), url,
+                                     time.monotonic()))
+        return answer
+
+    def killed(self, renewd: Renewd) -> None:
+        at = time.monotonic()
+        found = dict(rows(renewd, "SELECT url, key FROM orders WHERE url IS NOT NULL"))
+        self.kills.append((at, set(found)))
+        for url, key in found.items():
+            assert self.keys.setdefault(url, key) == key, "another key for an order at the CA"
+
+    def on_the_wire(self, order: Order) -> bool:
+        """Was it lost by a kill, before its answer could be on disk?"""
+        known = any(order.url in urls for _, urls in self.kills)
+        return not known and any(at - COMMIT_SECONDS <= order.at <= at + 5 * PATIENCE
+                                 for at, _ in self.kills)
+
+    def unexplained(self, name: str) -> tuple[int, int]:
+        """Orders of a certificate beyond those that were wanted: all, and without a kill
+        that explains them."""
+        mine = [order for order in self.orders if order.name == name]
+        extra = len(mine) - 1 - self.asked.get(name, 0)
+        lost = sum(map(self.on_the_wire, mine))
+        return max(extra, 0), max(extra - lost, 0)
+
+
+def edge(renewd: Renewd, http_port: int, port: int) -> str:
+    """As an administrator has it: challenges go to renewd, and wait while it restarts."""
+    return f"""
+    retries 30
+frontend plain
+    mode http
+    bind 127.0.0.1:{http_port}
+    bind ::1:{http_port}
+    default_backend renewd
+backend renewd
+    mode http
+    timeout connect 200ms
+    http-reuse never
+    retry-on conn-failure empty-response response-timeout
+    server renewd 127.0.0.1:{renewd.http_port}
+frontend secure
+    mode http
+    bind 127.0.0.1:{port} ssl crt {renewd.bundle_dir.parent}/haproxy/
+    http-request return status 200
+"""
+
+
+def ask_renewal(renewd: Renewd, witness: Witness, names: list[str]) -> None:
+    """Of one that has its certificate, once; where it can't be asked, another time."""
+    for name in names:
+        if name in witness.asked:
+            continue
+        try:
+            if renewd.certificate(name)["state"] != "valid":
+                continue
+            renewd.api("POST", f"/v1/certificates/{name}/renew", {"force": True})
+            witness.asked[name] = witness.asked.get(name, 0) + 1
+        except (OSError, http.client.HTTPException):
+            pass
+        return
+
+
+def live_and_die(renewd: Renewd, witness: Witness, names: list[str],
+                 chance: random.Random) -> None:
+    renewd.launch()
+    end = time.monotonic() + chance.uniform(0.05, 0.6) * PATIENCE
+    while time.monotonic() < end - 0.05:
+        if renewd.ready():
+            ask_renewal(renewd, witness, names)
+            break
+        time.sleep(0.02)
+    time.sleep(max(0, end - time.monotonic()))
+    renewd.kill()
+    witness.killed(renewd)
+
+
+def public_keys(renewd: Renewd) -> set[bytes]:
+    return {public_of_certificate(chain.encode())
+            for (chain,) in rows(renewd, "SELECT chain FROM issued")}
+
+
+def requested_keys(proxy: Proxy) -> set[bytes]:
+    """Of all requests for certificates that the CA has taken."""
+    found = set()
+    for request, answer in proxy.seen("/finalize", "POST"):
+        if answer.status == 200:
+            text = request.payload()["csr"]
+            der = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+            found.add(x509.load_der_x509_csr(der).public_key().public_bytes(*SPKI))
+    return found
+
+
+@pytest.mark.timeout((120 + 5 * KILLS) * PATIENCE)
+def test_killed_at_random(place: Place, dns: ChallTestSrv) -> None:
+    """Issued, renewed, deployed to HAProxy's memory: all is served at the end, no key was
+    lost, and no order made twice but where its answer was on the wire at a kill."""
+    pebble = Pebble(place, dns.address, free_port(ipv6=True), options=Options(nonce_reject=5))
+    pebble.start()
+    proxy = Proxy(place, pebble)
+    proxy.start()
+    renewd = Renewd(place, http_port=free_port(ipv6=True))
+    renewd.add_ca("pebble", proxy)
+    renewd.set("defaults", ca="pebble", deploy="edge")
+    names = many(renewd, KILLS * 2 // 3)
+    port = free_port()
+    haproxy = HAProxy(place, edge(renewd, pebble.http_port, port))
+    renewd.set("deploy edge", type="haproxy", socket=haproxy.admin_socket)
+    witness = Witness()
+    proxy.change("/order-plz", witness.heard)
+    renewd.start()  # placeholders, which HAProxy starts with
+    renewd.kill()
+    witness.killed(renewd)
+    haproxy.start()
     reader = Reader(renewd.bundle_dir)
     reader.start()
     chance = random.Random(1)
-    keys: dict[str, bytes] = {}
-    kills = 0
-    while kills < 12:
-        renewd.start()
-        time.sleep(chance.uniform(0.02, 0.35))
-        renewd.kill()
-        kills += 1
-        for url, key in in_flight(renewd).items():
-            assert keys.setdefault(url, key) == key, "another key for an order at the CA"
+    begin = time.monotonic()
+    for _ in range(KILLS):
+        live_and_die(renewd, witness, names, chance)
+    took = time.monotonic() - begin
     renewd.start()
     for name in names:
+        renewd.wait_state(name, timeout=100)
+        if name not in witness.asked:
+            ask_renewal(renewd, witness, [name])
+    prints = {}
+    for name in names:
         shown = renewd.wait_state(name, timeout=100)
-        assert shown["failures"] == 0
-        assert public_of_key(renewd.bundle(name, "privkey.pem").read_bytes()) == \
-            public_of_certificate(renewd.bundle(name).read_bytes())
+        assert shown["failures"] == 0, shown
+        prints[name] = shown["certificates"][0]["fingerprint_sha256"]
+        assert renewd.leaf(name).fingerprint == prints[name]
+        wait_until(lambda at=name: served(port, at).fingerprint == prints[at], f"{name} is served")
     reader.end()
-    front = pebble.front
-    assert front
-    # A new order is made for a certificate only where the one before was lost: its answer
-    # was on the wire at a kill, or the CA asked for a token while nobody was there.
-    made = len([r for r in front.requests("/order-plz", "POST") if r.status == 201])
-    invalid = sum("renewal failed at authorize" in line or "made the order invalid" in line
-                  for line in renewd.output().splitlines())
-    assert made - len(names) - invalid <= 2 * kills
-    with sqlite3.connect(f"file:{renewd.state_dir}/renewd.db?mode=ro", uri=True) as db:
-        assert db.execute("SELECT count(*) FROM issued").fetchone()[0] == len(names)
+    assert requested_keys(proxy) == public_keys(renewd), "a key was lost"
+    extra = [witness.unexplained(name) for name in names]
+    print(f"{KILLS} kills in {took:.0f} s, {len(names)} certificates, "
+          f"{len(witness.orders)} orders, {sum(witness.asked.values())} renewals asked for, "
+          f"{sum(e for e, _ in extra)} extra orders, {sum(u for _, u in extra)} of them not on "
+          f"the wire at a kill; {reader.files} bundles read")
+    assert not sum(u for _, u in extra)
 
 
 def test_challenges_are_answered_after_a_crash(renewd: Renewd, pebble: Pebble) -> None:
@@ -137,8 +296,7 @@ def test_challenges_are_answered_after_a_crash(renewd: Renewd, pebble: Pebble) -
     renewd.add_certificate("www.example.test")
     renewd.start()
     renewd.wait_certificate("www.example.test", activity="waiting")
-    with sqlite3.connect(f"file:{renewd.state_dir}/renewd.db?mode=ro", uri=True) as db:
-        (challenges,) = db.execute("SELECT challenges FROM orders").fetchone()
+    ((challenges,),) = rows(renewd, "SELECT challenges FROM orders")
     token, body = challenges.split()
     renewd.kill()
     renewd.start()

@@ -25,6 +25,8 @@ NAME = "www.example.test"
 PATH = f"/v1/certificates/{NAME}"
 # Retries come after a minute, give or take a fifth; nothing here hurries them.
 BY_ITSELF = 110
+# What is wrong here is looked at again much sooner.
+MENDED = 60
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 # root without its right to pass by modes
@@ -133,18 +135,32 @@ def test_a_ca_that_left_the_file(renewd: Renewd, pebble: Pebble) -> None:
 # The port of http-01.
 
 def test_port_taken(renewd: Renewd, pebble: Pebble) -> None:
-    """It starts; orders wait, and go on within a minute of when the port is free."""
+    """It starts; orders wait, say why, and go on when the port is free."""
     port = renewd.http_port
     address = f"127.0.0.1:{port}"
+    held = "no address of [http-01] can be listened on"
     renewd.set("http-01", listen=[address])
     renewd.add_certificate(NAME)
     with socket.create_server(("127.0.0.1", port)):
         renewd.start()
-        shown = renewd.wait_certificate(NAME, activity="waiting")
-        assert (shown["failures"], shown["state"]) == (0, "new")
+        renewd.wait_certificate(NAME, activity="waiting")
+        shown = wait_until(lambda: renewd.certificate(NAME)["last_error"], "it says why")
+        assert (shown["stage"], shown["class"]) == ("self-test", "later")
+        assert shown["detail"] == f"{held}; it goes on when that is mended"
+        assert renewd.certificate(NAME)["failures"] == 0
+        assert renewd.get("/v1/status")["self_test"]["detail"] == held
+        assert held in renewd.ctl("status").stdout
+        health = renewd.ctl("health", check=False)
+        assert (health.returncode, health.stdout) == (
+            1, f"WARNING: 0 critical, 0 warning, 1 ok, orders wait: {held}\n")
+        assert pebble.front and pebble.front.count("/order-plz") == 0
     line, = lines(renewd, f"cannot listen on {address}")
     assert " critical: " in line and "Address already in use; trying again each minute" in line
-    renewd.wait_state(NAME, timeout=140)
+    renewd.wait_state(NAME, timeout=MENDED)
+    assert renewd.certificate(NAME)["last_error"] is None
+    assert renewd.get("/v1/status")["self_test"] is None
+    assert renewd.ctl("health").stdout == "OK: 0 critical, 0 warning, 1 ok\n"
+    assert not lines(renewd, "no order is begun")
     assert len(lines(renewd, f"cannot listen on {address}")) == 1
     assert len(lines(renewd, f"listening on {address} at last")) == 1
     assert pebble.front and pebble.front.count("/order-plz", "POST") == 1
@@ -152,13 +168,16 @@ def test_port_taken(renewd: Renewd, pebble: Pebble) -> None:
 
 # The inventory.
 
-def on_small_disk(renewd: Renewd, size: str) -> Callable[[str], Path]:
-    """Its state_dir on a disk of its own, seen by this process alone; the way to it."""
-    renewd.state_dir.mkdir()
+def on_small_disk(renewd: Renewd, size: str,
+                  place: Path | None = None) -> Callable[[str], Path]:
+    """Its state_dir, or another of its folders, on a disk of its own, seen by this process
+    alone; the way to it."""
+    folder = place or renewd.state_dir
+    folder.mkdir()
     renewd.wrapper = ["unshare", "-m", "sh", "-c",
-                      f"mount -t tmpfs -o size={size},mode=0700 none {renewd.state_dir} && "
+                      f"mount -t tmpfs -o size={size},mode=0755 none {folder} && "
                       "exec \"$@\"", "sh", *renewd.wrapper]
-    return lambda file: Path(f"/proc/{renewd.pid}/root{renewd.state_dir}/{file}")
+    return lambda file: Path(f"/proc/{renewd.pid}/root{folder}/{file}")
 
 
 def fill(path: Path) -> None:
@@ -169,7 +188,7 @@ def fill(path: Path) -> None:
 
 @needs_root
 def test_disk_full(renewd: Renewd, pebble: Pebble) -> None:
-    on_disk = on_small_disk(renewd, "1m")
+    on_disk = on_small_disk(renewd, "4m")
     renewd.add_certificate(NAME)
     renewd.start()
     before = renewd.wait_state(NAME)["certificates"][0]["serial"]
@@ -181,10 +200,10 @@ def test_disk_full(renewd: Renewd, pebble: Pebble) -> None:
         assert reply.json()["detail"] == \
             "the inventory cannot be written: there is no room left on its disk"
         renewd.api("POST", f"{PATH}/renew", {"force": True})
-    line, = lines(renewd, "the inventory cannot be written")
-    assert " critical: " in line
+    # by whichever comes first: a commit that fails, or the self-test
+    line, = lines(renewd, " critical: ")
     assert ("there is no room left on its disk; nothing is begun until it can, trying again "
-            "each minute") in line
+            "each minute") in line or "less than 1 MiB of room is left on its disk" in line
     # what is there is served and shown all the while
     assert renewd.leaf(NAME).serial == before
     assert renewd.certificate(NAME)["certificates"][0]["serial"] == before
@@ -195,7 +214,7 @@ def test_disk_full(renewd: Renewd, pebble: Pebble) -> None:
     assert after["certificates"][0]["serial"] != before and after["failures"] == 0
     assert renewd.api("PUT", "/v1/certificates/more.example.test", {}).status == 201
     renewd.wait_state("more.example.test")
-    assert len(lines(renewd, "the inventory cannot be written")) == 1
+    assert len(lines(renewd, " critical: ")) == 1
 
 
 @needs_root
@@ -203,7 +222,7 @@ def test_disk_full_during_an_order(renewd: Renewd, pebble: Pebble) -> None:
     """What the CA answers can't be kept: it goes on when there is room, by itself."""
     front = pebble.front
     assert front
-    on_disk = on_small_disk(renewd, "1m")
+    on_disk = on_small_disk(renewd, "4m")
     renewd.add_certificate(NAME)
     renewd.start()
     before = renewd.wait_state(NAME)["certificates"][0]["serial"]
@@ -273,17 +292,54 @@ def test_damaged(renewd: Renewd) -> None:
 
 # The files for web servers.
 
+def waits(renewd: Renewd, pebble: Pebble, why: str) -> None:
+    """No CA is asked, all say why, and it was said once."""
+    shown = renewd.wait_certificate(NAME, activity="waiting")
+    wait_until(lambda: renewd.certificate(NAME)["last_error"], "it says why")
+    shown = renewd.certificate(NAME)
+    assert (shown["failures"], shown["last_error"]["stage"]) == (0, "self-test")
+    assert why in shown["last_error"]["detail"]
+    assert why in renewd.get("/v1/status")["self_test"]["detail"]
+    assert renewd.get("/v1/status")["cas"][0]["limits"]["waiting_for"] == "self-test"
+    assert why in renewd.ctl("health", check=False).stdout
+    renewd.ctl("renew", NAME)
+    renewd.wait_certificate(NAME, activity="waiting")
+    line, = lines(renewd, "no order is begun")
+    assert " critical: " in line and why in line and "; looked at again each 10 seconds" in line
+    assert pebble.front and pebble.front.count("/order-plz") == 0
+
+
 @needs_root
-def test_bundle_dir_shut(renewd: Renewd) -> None:
-    """What was issued is kept, and written when that is possible."""
+def test_bundle_dir_shut(renewd: Renewd, pebble: Pebble) -> None:
+    """What could not be written is not ordered."""
     renewd.wrapper = ORDINARY + renewd.wrapper
     renewd.start()
     renewd.bundle_dir.chmod(0o555)
+    wait_until(lambda: renewd.get("/v1/status")["self_test"], "it has seen that")
     renewd.add_certificate(NAME)
     renewd.reload()
-    shown = renewd.wait_certificate(NAME, state="valid", failures=1)
+    waits(renewd, pebble, f"bundle_dir {renewd.bundle_dir}: Permission denied")
     line, = lines(renewd, "cannot write its placeholder")
     assert f"bundle_dir: Permission denied; trying again each minute [certificate={NAME}]" in line
+    renewd.bundle_dir.chmod(0o755)
+    renewd.wait_state(NAME, timeout=MENDED)
+    assert renewd.certificate(NAME)["last_error"] is None
+    assert renewd.leaf(NAME).serial == renewd.certificate(NAME)["certificates"][0]["serial"]
+    assert len(lines(renewd, "no order is begun")) == 1
+    assert len(lines(renewd, "orders are begun again")) == 1
+
+
+@needs_root
+def test_bundle_dir_shut_during_an_order(renewd: Renewd, pebble: Pebble) -> None:
+    """What was issued is kept, and written when that is possible."""
+    renewd.wrapper = ORDINARY + renewd.wrapper
+    renewd.add_certificate(NAME, placeholder="no")
+    pebble.signal(signal.SIGSTOP)
+    renewd.start()
+    renewd.wait_log("GET ")
+    renewd.bundle_dir.chmod(0o555)
+    pebble.signal(signal.SIGCONT)
+    shown = renewd.wait_certificate(NAME, state="valid", failures=1)
     line, = lines(renewd, "cannot write its files")
     assert f"bundle_dir: Permission denied; trying again each minute [certificate={NAME}]" in line
     assert shown["last_error"]["detail"] == "cannot write its files: bundle_dir: Permission denied"
@@ -293,8 +349,59 @@ def test_bundle_dir_shut(renewd: Renewd) -> None:
     wait_until(lambda: renewd.bundle(NAME).exists(), "the files are written", BY_ITSELF)
     assert renewd.leaf(NAME).serial == shown["certificates"][0]["serial"]
     assert renewd.wait_state(NAME)["last_error"] is None
-    for what in ("placeholder", "files"):
-        assert len(lines(renewd, f"cannot write its {what}")) == 1
+    assert len(lines(renewd, "cannot write its files")) == 1
+
+
+@needs_root
+@pytest.mark.parametrize("where", ["state", "live"])
+def test_disk_nearly_full(renewd: Renewd, pebble: Pebble, where: str) -> None:
+    """No room for what a CA gives: it isn't asked."""
+    place = {"state": renewd.state_dir, "live": renewd.bundle_dir}[where]
+    on_disk = on_small_disk(renewd, "4m", place)
+    renewd.start()
+    with on_disk("ballast").open("wb") as ballast:
+        left = os.statvfs(on_disk("."))
+        ballast.write(b"x" * (left.f_bavail * left.f_frsize - 500_000))
+    wait_until(lambda: renewd.get("/v1/status")["self_test"], "it has seen that")
+    renewd.add_certificate(NAME)
+    renewd.reload()
+    key = "state_dir" if where == "state" else "bundle_dir"
+    waits(renewd, pebble, f"{key} {place}: less than 1 MiB of room is left on its disk")
+    on_disk("ballast").unlink()
+    renewd.wait_state(NAME, timeout=MENDED)
+    assert not lines(renewd, "cannot be written")
+
+
+@needs_root
+def test_damaged_at_start(renewd: Renewd, pebble: Pebble) -> None:
+    """An inventory with a damaged page: it is shown what can be, and no CA is asked."""
+    renewd.add_certificate(NAME)
+    renewd.start()
+    renewd.wait_state(NAME)
+    renewd.stop()
+    assert pebble.front
+    orders = pebble.front.count("/order-plz")
+    path = renewd.state_dir / "renewd.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        page, = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'account_keys'").fetchone()
+        size, = db.execute("PRAGMA page_size").fetchone()
+    good = path.read_bytes()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\x5a" * size)
+    renewd.start()
+    assert renewd.certificate(NAME)["state"] == "valid"
+    renewd.api("POST", f"{PATH}/renew", {"force": True})
+    renewd.wait_certificate(NAME, activity="waiting")
+    wait_until(lambda: renewd.get("/v1/status")["self_test"], "the self-test says it")
+    assert "it is damaged" in renewd.get("/v1/status")["self_test"]["detail"]
+    line, = lines(renewd, "it is damaged")
+    assert pebble.front.count("/order-plz") == orders
+    renewd.stop()
+    path.write_bytes(good)
+    renewd.start()
+    renewd.ctl("renew", "--force", "--wait", NAME)
 
 
 def test_bundle_group_missing(renewd: Renewd) -> None:

@@ -178,6 +178,8 @@ check_header(const struct json *header, const struct jws_context *context)
 		return "badSignatureAlgorithm";
 	if (url == NULL || strcmp(url, context->url) != 0)
 		return "unauthorized";
+	if (context->take_nonce == NULL)
+		return nonce == NULL ? NULL : "malformed";
 	if (nonce == NULL || !context->take_nonce(nonce))
 		return "badNonce";
 	return NULL;

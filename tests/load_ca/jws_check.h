@@ -24,7 +24,8 @@ struct jws_context {
 	const char *account; /* prefix of "kid" */
 	/* The key of an account, or NULL. */
 	EVP_PKEY *(*find_key)(uint64_t account);
-	/* Was it given out and never used? It is used then. */
+	/* Was it given out and never used? It is used then. NULL: there is none, as in
+	 * the inner JWS of a key change (RFC 8555 section 7.3.5). */
 	bool (*take_nonce)(const char *nonce);
 };
 

@@ -4,10 +4,9 @@
  */
 #include "faults.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +14,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "power.h"
 
 static enum fault armed;
 static int64_t *counter;
@@ -31,6 +32,14 @@ faults_arm(
 	first_hit = first;
 	last_hit = last;
 	snprintf(folder, sizeof(folder), "%s/", under);
+	if (fault == FAULT_POWER)
+		power_use(under);
+}
+
+static bool
+ends(void)
+{
+	return armed == FAULT_CRASH || armed == FAULT_POWER;
 }
 
 /* True: the call fails, with errno set. */
@@ -41,10 +50,11 @@ hit(void)
 
 	if (armed == FAULT_NONE)
 		return false;
-	number = ++*counter;
+	/* threads may write, too */
+	number = atomic_fetch_add((_Atomic int64_t *)counter, 1) + 1;
 	if (number < first_hit || number > last_hit)
 		return false;
-	if (armed == FAULT_CRASH)
+	if (ends())
 		_exit(EXIT_SUCCESS);
 	errno = armed == FAULT_FULL ? ENOSPC : EIO;
 	return true;
@@ -64,6 +74,9 @@ counts(int fd)
 	if (n <= 0)
 		return false;
 	path[n] = '\0';
+	if (strncmp(path, folder, strlen(folder) - 1) == 0 &&
+	    path[strlen(folder) - 1] == '\0')
+		return true;
 	return strncmp(path, folder, strlen(folder)) == 0 &&
 	    strstr(path, "/log") == NULL;
 }
@@ -93,9 +106,12 @@ pwrite64(int fd, const void *data, size_t len, off_t at)
 int
 fsync(int fd)
 {
-	if (counts(fd) && armed != FAULT_FULL && hit())
+	if (!counts(fd) || armed == FAULT_FULL)
+		return 0; /* a folder in memory needs none */
+	if (hit())
 		return -1;
-	return 0; /* a folder in memory needs none */
+	power_synced(fd);
+	return 0;
 }
 
 int
@@ -104,10 +120,16 @@ fdatasync(int fd)
 	return fsync(fd);
 }
 
+/* Of the file system that this is on: more than the folder, which is what we keep. */
 int
 syncfs(int fd)
 {
-	return fsync(fd);
+	if (!counts(fd) || armed == FAULT_FULL)
+		return 0;
+	if (hit())
+		return -1;
+	power_synced_all();
+	return 0;
 }
 
 int
@@ -137,7 +159,27 @@ symlinkat(const char *to, int dir, const char *path)
 int
 unlinkat(int dir, const char *path, int flags)
 {
-	if (armed == FAULT_CRASH && hit())
+	if (ends() && hit())
 		return -1;
 	return (int)syscall(SYS_unlinkat, dir, path, flags);
+}
+
+int
+unlink(const char *path)
+{
+	return unlinkat(AT_FDCWD, path, 0);
+}
+
+int
+ftruncate(int fd, off_t len)
+{
+	if (counts(fd) && ends() && hit())
+		return -1;
+	return (int)syscall(SYS_ftruncate, fd, len);
+}
+
+int
+ftruncate64(int fd, off_t len)
+{
+	return ftruncate(fd, len);
 }

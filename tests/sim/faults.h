@@ -13,6 +13,7 @@
 enum fault {
 	FAULT_NONE,
 	FAULT_CRASH, /* the process ends before the call, as by SIGKILL */
+	FAULT_POWER, /* the same, and power.h is told of syncs: the machine ends */
 	FAULT_FULL,  /* the call says ENOSPC */
 	FAULT_IO,    /* the call says EIO */
 };

@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -68,8 +70,32 @@ free_port(void)
 	return ntohs(a.sin_port);
 }
 
+/* A server that keeps a copy of its own. */
 static void
-write_config(const struct world *w, const char *log_level, const char *dir)
+write_command(const char *dir)
+{
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/served", dir);
+	if (mkdir(path, 0700) < 0)
+		life_fail(path);
+	snprintf(path, sizeof(path), "%s/take", dir);
+	f = fopen(path, "w");
+	if (f == NULL)
+		life_fail(path);
+	fprintf(f,
+	    "#!/bin/sh\nset -e\ncd %s/served\n"
+	    "cat \"$RENEWD_BUNDLE_DIR/fullchain.pem\" \"$RENEWD_BUNDLE_DIR/privkey.pem\" "
+	    ">.new\nmv .new \"$RENEWD_CERTIFICATE.pem\"\n",
+	    dir);
+	fclose(f);
+	if (chmod(path, 0700) < 0)
+		life_fail(path);
+}
+
+static void
+write_config(const struct world *w, const char *log_level, bool deploy, const char *dir)
 {
 	char path[128];
 	FILE *f;
@@ -85,20 +111,26 @@ write_config(const struct world *w, const char *log_level, const char *dir)
 	    "[ca sim]\ndirectory = https://ca.sim/directory\naccept_terms = yes\n"
 	    "[defaults]\nca = sim\nplaceholder = no\n",
 	    dir, dir, log_level, dir, free_port());
+	if (deploy)
+		fprintf(f,
+		    "deploy = copy\n[deploy copy]\ntype = exec\ncommand = %s/take\n",
+		    dir);
 	for (size_t i = 0; i < w->ca.name_count; i++)
 		fprintf(f, "[certificate " SIM_NAME_FORMAT "]\n", i);
 	fclose(f);
 }
 
 void
-life_folder(const struct world *w, const char *log_level, char ret_dir[64])
+life_folder(const struct world *w, const char *log_level, bool deploy, char ret_dir[64])
 {
 	const char *tmp = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
 
 	snprintf(ret_dir, 64, "%s/renewd-sim-XXXXXX", tmp);
 	if (mkdtemp(ret_dir) == NULL)
 		life_fail(ret_dir);
-	write_config(w, log_level, ret_dir);
+	if (deploy)
+		write_command(ret_dir);
+	write_config(w, log_level, deploy, ret_dir);
 }
 
 void
@@ -147,6 +179,8 @@ live(struct world *w, const char *dir, uint64_t seed, int64_t until,
 		config_errors_print(&errors, stderr);
 		_exit(EXIT_FAILURE);
 	}
+	snprintf(path, sizeof(path), "%s/control.sock", dir);
+	operator_use(&w->operator, path);
 	if (arm != NULL)
 		arm(w);
 	_exit(daemon_run(config) < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
@@ -160,6 +194,7 @@ life_run(struct world *w, const char *dir, uint64_t seed, int64_t until,
 	pid_t pid;
 
 	fflush(stdout);
+	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	pid = fork();
 	if (pid < 0)
 		life_fail("fork");
@@ -167,5 +202,7 @@ life_run(struct world *w, const char *dir, uint64_t seed, int64_t until,
 		live(w, dir, seed, until, arm);
 	if (waitpid(pid, &status, 0) != pid)
 		life_fail("waitpid");
+	while (waitpid(-1, NULL, 0) > 0) /* commands that it had started */
+		continue;
 	return status;
 }

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "operator.h"
 #include "sim_ca.h"
 
 #define LIFE_DAY    INT64_C(86400)
@@ -21,14 +22,17 @@ struct world {
 	int64_t wrong_at;   /* and at this time, seconds since 1970, it is set */
 	int64_t wrong_then; /* so much ahead; 0: never */
 	int64_t points;     /* what a test counts over a life */
-	struct sim_ca ca;   /* last: it goes on behind its end */
+	struct operator operator;
+	struct sim_ca ca; /* last: it goes on behind its end */
 };
 
 struct world *world_new(size_t names);
 void world_free(struct world *w);
 
-/* A fresh folder in memory, with renewd.conf for the world's names; to be removed. */
-void life_folder(const struct world *w, const char *log_level, char ret_dir[64]);
+/* A fresh folder in memory, with renewd.conf for the world's names; to be removed.
+ * deploy: each certificate is copied by a command to served/NAME.pem. */
+void life_folder(
+    const struct world *w, const char *log_level, bool deploy, char ret_dir[64]);
 void life_remove(const char *dir);
 /* Lives until the time comes (microseconds since 1970). Returns how it ended, as from
  * waitpid(2). arm (may be NULL) is called in the child before it begins. */

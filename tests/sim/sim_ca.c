@@ -108,7 +108,8 @@ directory(struct https_request *q)
 	q->reply.status = 200;
 	buffer_puts(&q->body,
 	    "{\"newNonce\":\"" HOST "/new-nonce\",\"newAccount\":\"" HOST
-	    "/new-acct\",\"newOrder\":\"" HOST "/new-order\"");
+	    "/new-acct\",\"newOrder\":\"" HOST "/new-order\",\"keyChange\":\"" HOST
+	    "/key-change\",\"revokeCert\":\"" HOST "/revoke-cert\"");
 	if (ca->ari)
 		buffer_puts(&q->body, ",\"renewalInfo\":\"" HOST "/ari\"");
 	buffer_puts(&q->body, "}");
@@ -191,6 +192,16 @@ take_token(void)
 	return true;
 }
 
+/* Hardly used, and as good as new. */
+static bool
+is_fresh(const struct sim_name *n, size_t name)
+{
+	int64_t left = n->not_after - virtual_time_now();
+
+	return !n->open && left > sim_ca_life(name) * 7 / 10 &&
+	    !sim_account_revoked(&ca->account, name, n->order);
+}
+
 static void
 new_order(struct https_request *q, const struct acme_message *message)
 {
@@ -217,6 +228,7 @@ new_order(struct https_request *q, const struct acme_message *message)
 		return;
 	}
 	ca->twice += n->open && !n->unheard;
+	ca->early += is_fresh(n, name);
 	n->order++;
 	n->open = true;
 	n->invalid = false;
@@ -512,6 +524,25 @@ set_date(struct https_request *q)
 	q->reply.date = q->date;
 }
 
+/* What is about the account, or isn't signed by it. */
+static bool
+strictly(struct https_request *q, const struct acme_message *message)
+{
+	struct sim_said said;
+
+	if (!ca->strict || message->body == NULL ||
+	    !sim_account_hear(&ca->account, message, HOST, &said))
+		return false;
+	if (said.problem != NULL) {
+		problem(q, said.status, said.problem, "says the strict CA");
+		return true;
+	}
+	q->reply.status = said.status;
+	q->reply.location = said.location;
+	buffer_puts(&q->body, said.body);
+	return true;
+}
+
 static void
 answer(struct https_request *q, const struct acme_message *message)
 {
@@ -520,6 +551,8 @@ answer(struct https_request *q, const struct acme_message *message)
 	snprintf(q->nonce, sizeof(q->nonce), "n%llu", (unsigned long long)ca->requests);
 	q->reply.replay_nonce = q->nonce;
 	set_date(q);
+	if (strictly(q, message))
+		return;
 	if (strcmp(path, "/directory") == 0)
 		directory(q);
 	else if (strncmp(path, "/ari/", 5) == 0)

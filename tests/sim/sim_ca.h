@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sim_account.h"
+
 #define SIM_PEM_MAX       2048
 #define SIM_BURST         300 /* new orders, then one in 36 s */
 #define SIM_ISSUES_KEPT   5
@@ -38,6 +40,7 @@ struct sim_ca {
 	size_t name_count;
 	int64_t began; /* seconds since 1970 */
 	int64_t life;  /* of all certificates; 0: 6, 45 and 90 days mixed */
+	bool strict;   /* signatures are checked */
 	struct sim_outage {
 		int64_t from, to; /* seconds since 1970 */
 	} outages[SIM_OUTAGES_MAX];
@@ -54,13 +57,15 @@ struct sim_ca {
 	uint64_t requests_down;
 	uint64_t orders;
 	uint64_t issued;
-	uint64_t twice;   /* orders beside one that was still open, and asked about */
-	uint64_t failed;  /* validations */
-	uint64_t limited; /* requests refused for a limit */
-	int64_t second;   /* the one that is now, */
-	unsigned this_second;    /* and requests in it */
-	unsigned busiest_second; /* requests in any */
-	uint64_t ignored;        /* sent while it was forbidden */
+	uint64_t twice; /* orders beside one that was still open, and asked about */
+	uint64_t early; /* orders beside a certificate that is fresh, and not revoked */
+	struct sim_account account; /* where it is strict */
+	uint64_t failed;            /* validations */
+	uint64_t limited;           /* requests refused for a limit */
+	int64_t second;             /* the one that is now, */
+	unsigned this_second;       /* and requests in it */
+	unsigned busiest_second;    /* requests in any */
+	uint64_t ignored;           /* sent while it was forbidden */
 	uint64_t gaps; /* issued after the one before had expired, without need */
 	int64_t gap_worst;
 	uint64_t hopeless; /* those that an outage explains: the CA was away from before

@@ -19,6 +19,8 @@ void virtual_time_wrong(int64_t *seconds, int64_t *at, const int64_t *then);
 void virtual_time_die_at(int64_t us);
 /* Seconds since 1970. */
 int64_t virtual_time_now(void);
+/* Called each time before the loop looks for what is ready. */
+void virtual_time_each(void (*cb)(void));
 
 /* Random numbers of the process from now on, repeatable. */
 void virtual_chance_seed(uint64_t seed);

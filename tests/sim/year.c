@@ -242,7 +242,7 @@ main(int argc, char **argv)
 
 	w->ca.outage_count = plan.outage_count;
 	memcpy(w->ca.outages, plan.outages, sizeof(plan.outages));
-	life_folder(w, "info", plan.dir);
+	life_folder(w, "info", false, plan.dir);
 	lives = run(&plan, w);
 	good = report(&plan, w, lives);
 	if (plan.keep)

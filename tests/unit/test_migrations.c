@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../first_rows.h"
 #include "inventory/inventory.h"
 #include "inventory/revocations.h"
 #include "inventory/store.h"
@@ -20,26 +21,6 @@
 #define FOREVER INT64_C(4000000000)
 
 static char dir[] = "/tmp/renewd-migrations-XXXXXX";
-
-/* As version 0.1.0 has written it: a pair that is renewed, one order in flight. */
-static const char rows[] =
-    "INSERT INTO accounts VALUES (3, 'le', 'https://ca.example/dir', x'0102', 'THUMB',"
-    " 'https://ca.example/acct/1', 'mailto:ops@example.net', 'https://terms/', 11);"
-    "INSERT INTO certificates (id, name, origin, spec, created_at, next_at, renew_at,"
-    " renew_reason, failures, next_attempt, last_error, last_success, bundled)"
-    " VALUES (5, 'a.example', 2, 'keys = ecdsa-p256 rsa-2048\n', 12, 13, 14, 2, 1, 15,"
-    " '{}', 16, '8,9 dual 0640 ');"
-    "INSERT INTO issued VALUES"
-    " (7, 5, 1, 0, 'le', 3, 'a.example', NULL, '07', 'f7', 'i', 't', 1, 4000000000, 1,"
-    "  0, x'aa', 'PEM'),"
-    " (8, 5, 1, 1, 'le', 3, 'a.example', 'short', '08', 'f8', 'i', 't', 2, 4000000000,"
-    "  2, 0, x'aa', 'PEM'),"
-    " (9, 5, 3, 1, 'le', 3, 'a.example', NULL, '09', 'f9', 'i', 't', 2, 4000000000, 2,"
-    "  17, x'bb', 'PEM');"
-    "INSERT INTO orders VALUES (2, 5, 1, 'le', 3, 'a.example', 'short',"
-    " 'https://ca.example/order/1', x'cc', 'tok tok.THUMB\n', 2, 18);"
-    "INSERT INTO deployments VALUES (5, 'edge', 3, 19, 'x', '8,9 dual 0640 ', 0, 0);"
-    "INSERT INTO history (at, kind, certificate) VALUES (20, 'issued', 'A.example');";
 
 static void
 run(sqlite3 *db, const char *sql)
@@ -66,7 +47,7 @@ open_from(size_t version)
 	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
 	run(db, "PRAGMA foreign_keys = ON");
 	run(db, migrations[0]);
-	run(db, rows);
+	run(db, first_rows);
 	for (size_t i = 1; i < version; i++)
 		run(db, migrations[i]);
 	snprintf(sql, sizeof(sql), "PRAGMA user_version = %zu", version);
