@@ -309,7 +309,7 @@ main(int argc, char **argv)
 	for (size_t i = 0; optind < argc && i < sizeof(scenes) / sizeof(*scenes); i++)
 		if (strcmp(argv[optind], scenes[i].name) == 0) {
 			w = world_new(certificates);
-			life_folder(w, "info", dir);
+			life_folder(w, "info", false, dir);
 			scenes[i].run(w);
 		}
 	if (w == NULL) {
