@@ -40,6 +40,9 @@ const struct limit_rates *limits_rates(const struct ca_limits *l);
 int64_t limits_order_at(struct ca_limits *l, enum queue_kind kind, int64_t now_ms);
 /* One is begun: noted, whether it was time or not. */
 void limits_take_order(struct ca_limits *l, enum queue_kind kind);
+/* None is to be begun before, whatever was begun already: what the CA has said since.
+ */
+int64_t limits_no_orders(const struct ca_limits *l);
 /* How many could be begun at once. */
 unsigned limits_orders_left(struct ca_limits *l, enum queue_kind kind);
 /* Orders in flight, counted. */
