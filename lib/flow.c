@@ -379,11 +379,22 @@ ask_new_order(struct acme_flow *f, struct acme_request *ret)
 	ret->payload = f->payload;
 }
 
+/* Longer than a flow waits: that is for another attempt. */
+static bool
+wants_long_silence(const struct acme_reply *reply)
+{
+	return acme_retry_at(reply) - reply->received_at >
+	    RETRY_AFTER_MAX_MS / FLOW_SECOND;
+}
+
 static enum flow_state
 got_new_order(struct acme_flow *f, const struct acme_reply *reply)
 {
-	if (flow_drop_replaces(f, reply))
+	if (!wants_long_silence(reply) && flow_drop_replaces(f, reply)) {
+		if (flow_obey(f, reply))
+			f->wait_until = f->obey_until;
 		return FLOW_NEW;
+	}
 	if (reply->status != 201 && reply->status != 200)
 		return flow_refused(f, reply, "order");
 	if (reply->location == NULL || !wire_url_ok(reply->location))

@@ -1,8 +1,8 @@
 /*
  * https.c - libcurl's multi interface on the libevent loop, for requests to CAs.
  *
- * The only file that includes curl.h in the daemon. What comes back is copied within
- * bounds into a struct acme_reply; nothing here knows what it means.
+ * The only file that includes curl.h in the daemon, but for https_explain.c. What comes
+ * back is collected by https_answer.c; nothing here knows what it means.
  */
 #include "platform/https.h"
 
@@ -10,22 +10,18 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <string.h>
-#include <strings.h>
 
 #include "autoconf.h"
 #include "buffer.h"
 #include "platform/clock.h"
+#include "platform/https_answer.h"
 #include "platform/https_explain.h"
-#include "platform/link.h"
 #include "scope.h"
 
-#define BODY_MAX          (1024 * 1024)
-#define HEADER_MAX        8192
-#define ALTERNATES_MAX    16384 /* of all targets together */
 #define CONNECT_SECONDS   15L
 #define TOTAL_SECONDS     60L /* smallstep validates within the challenge request */
-#define HOST_CONNECTIONS  4L
 #define TOTAL_CONNECTIONS 32L
+#define NONCES            256
 #define TRUST_STORE       "/etc/ssl/certs/ca-certificates.crt"
 
 /* One socket that libcurl wants watched. */
@@ -35,30 +31,18 @@ struct https_socket {
 	int flags;
 };
 
+struct https_nonce {
+	uint64_t hash;
+	int port; /* of the connection, here */
+};
+
 struct https {
 	struct event_base *base;
 	CURLM *multi;
 	struct event *timer;
 	uint64_t connections;
-};
-
-enum field {
-	FIELD_CONTENT_TYPE,
-	FIELD_LOCATION,
-	FIELD_REPLAY_NONCE,
-	FIELD_RETRY_AFTER,
-	FIELD_DATE,
-	FIELD_LINK_TERMS,
-	FIELD_LINK_ALTERNATES,
-	FIELD_COUNT,
-};
-
-static const char *const field_names[] = {
-	[FIELD_CONTENT_TYPE] = "content-type",
-	[FIELD_LOCATION] = "location",
-	[FIELD_REPLAY_NONCE] = "replay-nonce",
-	[FIELD_RETRY_AFTER] = "retry-after",
-	[FIELD_DATE] = "date",
+	struct https_nonce nonces[NONCES]; /* that came last, a ring */
+	size_t nonce_next;
 };
 
 struct https_request {
@@ -66,9 +50,13 @@ struct https_request {
 	CURL *easy;
 	struct curl_slist *headers;
 	char *sent_body;
-	struct buffer body;
-	bool too_large;
-	char *fields[FIELD_COUNT];
+	struct https_answer answer;
+	bool is_post;
+	int port;   /* of its connection, here */
+	bool begun; /* sent, as far as that went */
+	bool stale; /* the connection that took it has ended without a word */
+	bool copy;  /* an answer of before has come once more */
+	enum https_fate fate;
 	char *trust_file;
 	char error[CURL_ERROR_SIZE];
 	char why[HTTPS_EXPLAIN_SIZE];
@@ -78,103 +66,6 @@ struct https_request {
 
 DEFINE_CLEANUP(struct https, https_free)
 DEFINE_CLEANUP(struct https_request, https_cancel)
-
-/* ---- the reply, as it comes ---- */
-
-static size_t
-body_cb(char *data, size_t size, size_t count, void *arg)
-{
-	struct https_request *r = arg;
-	size_t len = size * count;
-
-	if (r->body.len + len > BODY_MAX) {
-		r->too_large = true;
-		return 0;
-	}
-	buffer_add(&r->body, data, len);
-	return r->body.failed ? 0 : len;
-}
-
-static void
-keep_field(struct https_request *r, enum field field, const char *value, size_t len)
-{
-	free(r->fields[field]);
-	r->fields[field] = strndup(value, len);
-}
-
-/* One more target behind those that came before, by blanks. */
-static void
-add_alternate(struct https_request *r, const char *target, size_t len)
-{
-	const char *before = r->fields[FIELD_LINK_ALTERNATES];
-	_cleanup_(buffer_free) struct buffer all = { 0 };
-
-	if (memchr(target, ' ', len) != NULL ||
-	    (before != NULL && strlen(before) + len > ALTERNATES_MAX))
-		return;
-	if (before != NULL)
-		buffer_printf(&all, "%s ", before);
-	buffer_add(&all, target, len);
-	buffer_add(&all, "", 1);
-	if (!all.failed)
-		keep_field(r, FIELD_LINK_ALTERNATES, all.data, all.len - 1);
-}
-
-/* Link: <https://ca/terms>;rel="terms-of-service", <https://ca/1>;rel="alternate" */
-static void
-keep_links(struct https_request *r, const char *value, size_t len)
-{
-	const char *end = value + len;
-	const char *at = value;
-	const char *target;
-	size_t target_len;
-
-	if (link_next(&at, end, "terms-of-service", &target, &target_len))
-		keep_field(r, FIELD_LINK_TERMS, target, target_len);
-	for (at = value; link_next(&at, end, "alternate", &target, &target_len);)
-		add_alternate(r, target, target_len);
-}
-
-static void
-clear_fields(struct https_request *r)
-{
-	for (size_t i = 0; i < FIELD_COUNT; i++) {
-		free(r->fields[i]);
-		r->fields[i] = NULL;
-	}
-}
-
-static size_t
-header_cb(char *data, size_t size, size_t count, void *arg)
-{
-	struct https_request *r = arg;
-	size_t len = size * count;
-	const char *colon = memchr(data, ':', len);
-	const char *value;
-	size_t name_len;
-	size_t value_len;
-
-	if (len > 5 && strncmp(data, "HTTP/", 5) == 0)
-		clear_fields(r); /* what came with an interim answer is not meant */
-	if (colon == NULL || len > HEADER_MAX)
-		return len;
-	name_len = (size_t)(colon - data);
-	value = colon + 1;
-	value_len = len - name_len - 1;
-	while (value_len > 0 && (*value == ' ' || *value == '\t'))
-		value++, value_len--;
-	while (value_len > 0 && strchr("\r\n \t", value[value_len - 1]) != NULL)
-		value_len--;
-	if (memchr(value, '\0', value_len) != NULL)
-		return len;
-	for (size_t i = 0; i < ELEMENTS(field_names); i++)
-		if (strlen(field_names[i]) == name_len &&
-		    strncasecmp(field_names[i], data, name_len) == 0)
-			keep_field(r, (enum field)i, value, value_len);
-	if (name_len == 4 && strncasecmp(data, "link", 4) == 0)
-		keep_links(r, value, value_len);
-	return len;
-}
 
 /* ---- libcurl's sockets and timer on the loop ---- */
 
@@ -260,49 +151,122 @@ watch_cb(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
 	return event_add(socket->event, NULL);
 }
 
+/* ---- answers to something else ---- */
+
+static bool
+is_copy(struct https *h, const char *nonce, int port)
+{
+	struct https_nonce seen = { UINT64_C(14695981039346656037), port }; /* FNV-1a */
+
+	for (const char *c = nonce; *c != '\0'; c++)
+		seen.hash = (seen.hash ^ (unsigned char)*c) * UINT64_C(1099511628211);
+	for (size_t i = 0; i < NONCES; i++)
+		if (h->nonces[i].hash == seen.hash && h->nonces[i].port == seen.port)
+			return true;
+	h->nonces[h->nonce_next] = seen;
+	h->nonce_next = (h->nonce_next + 1) % NONCES;
+	return false;
+}
+
+/* A server, or a proxy before it, that answers twice makes of the second the answer to
+ * the next request on that connection, and so on. No nonce comes twice (RFC 8555
+ * section 6.5): by it the copy is known, and the connection ends. So does one on which
+ * a POST was answered without. */
+static size_t
+header_cb(char *data, size_t size, size_t count, void *arg)
+{
+	struct https_request *r = arg;
+	size_t len = https_answer_header_cb(data, size, count, &r->answer);
+	const char *nonce = r->answer.fields[FIELD_REPLAY_NONCE];
+
+	if (len == 0 || (data[0] != '\r' && data[0] != '\n'))
+		return len;
+	if (nonce != NULL && *nonce != '\0')
+		r->copy = is_copy(r->https, nonce, r->port);
+	else if (r->is_post)
+		curl_easy_setopt(r->easy, CURLOPT_FORBID_REUSE, 1L);
+	return r->copy ? 0 : len;
+}
+
 /* ---- requests ---- */
+
+/* libcurl sends a request again by itself, up to five times at once, where a kept
+ * connection ends without an answer. Whether that is wise, and when, is for others to
+ * say: they count what is sent, and know what must not be sent twice. */
+static int
+about_to_send_cb(void *arg, char *ip, char *local_ip, int port, int local_port)
+{
+	struct https_request *r = arg;
+
+	(void)ip;
+	(void)local_ip;
+	(void)port;
+	r->port = local_port;
+	r->stale = r->begun;
+	r->begun = true;
+	return r->stale ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+
+static enum https_fate
+judge(const struct https_request *r, CURLcode code)
+{
+	static const CURLcode hopeless[] = { CURLE_OPERATION_TIMEDOUT,
+		CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CACERT_BADFILE,
+		CURLE_FILESIZE_EXCEEDED, CURLE_WRITE_ERROR, CURLE_OUT_OF_MEMORY };
+
+	if (code == CURLE_OK)
+		return HTTPS_ANSWERED;
+	if (r->stale)
+		return HTTPS_STALE;
+	if (r->copy)
+		return HTTPS_LOST;
+	for (size_t i = 0; i < ELEMENTS(hopeless); i++)
+		if (code == hopeless[i])
+			return HTTPS_HOPELESS;
+	return !r->begun || code == CURLE_SEND_ERROR ? HTTPS_NOT_SENT : HTTPS_LOST;
+}
 
 static const char *
 explain(struct https_request *r, CURLcode code)
 {
 	struct https_failure f = { .code = code,
 		.text = r->error,
-		.too_large = r->too_large,
+		.too_large = r->answer.too_large,
+		.copy = r->copy,
 		.trust_file = r->trust_file };
-	curl_off_t sent = 0;
+	curl_off_t sent = 0, body = 0;
+	long head = 0;
 
 	curl_easy_getinfo(r->easy, CURLINFO_OS_ERRNO, &f.system_error);
 	curl_easy_getinfo(r->easy, CURLINFO_SSL_VERIFYRESULT, &f.verify_error);
 	curl_easy_getinfo(r->easy, CURLINFO_PRETRANSFER_TIME_T, &sent);
+	curl_easy_getinfo(r->easy, CURLINFO_HEADER_SIZE, &head);
+	curl_easy_getinfo(r->easy, CURLINFO_SIZE_DOWNLOAD_T, &body);
 	f.sent = sent > 0;
+	f.received = head > 0 || body > 0;
 	https_explain(&f, r->why);
 	return r->why;
 }
 
+/* The clock has whole seconds, and the CA's "in 5 seconds" begin with this one's end:
+ * never too early. */
 static void
 finish(struct https_request *r, CURLcode code)
 {
-	struct acme_reply reply = { .received_at = clock_now() };
+	struct acme_reply reply = { .received_at = clock_now() + 1 };
 	long status = 0;
 	long connects = 0;
 
 	curl_easy_getinfo(r->easy, CURLINFO_NUM_CONNECTS, &connects);
 	r->https->connections += (uint64_t)connects;
+	r->fate = judge(r, code);
 	if (code == CURLE_OK)
 		curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &status);
 	if (status == 0) {
 		reply.error = explain(r, code);
 	} else {
 		reply.status = (int)status;
-		reply.content_type = r->fields[FIELD_CONTENT_TYPE];
-		reply.location = r->fields[FIELD_LOCATION];
-		reply.replay_nonce = r->fields[FIELD_REPLAY_NONCE];
-		reply.retry_after = r->fields[FIELD_RETRY_AFTER];
-		reply.date = r->fields[FIELD_DATE];
-		reply.link_terms = r->fields[FIELD_LINK_TERMS];
-		reply.link_alternates = r->fields[FIELD_LINK_ALTERNATES];
-		reply.body = r->body.data != NULL ? r->body.data : "";
-		reply.body_len = r->body.len;
+		https_answer_fill(&r->answer, &reply);
 	}
 	r->done_cb(&reply, r->arg);
 	https_cancel(r);
@@ -349,14 +313,16 @@ set_limits(struct https_request *r)
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS);
 	curl_easy_setopt(easy, CURLOPT_TIMEOUT, TOTAL_SECONDS);
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(easy, CURLOPT_MAXFILESIZE, (long)BODY_MAX);
+	curl_easy_setopt(easy, CURLOPT_MAXFILESIZE, (long)HTTPS_BODY_MAX);
 	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 16384L);
 	curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); /* a proxy's */
 	curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, body_cb);
-	curl_easy_setopt(easy, CURLOPT_WRITEDATA, r);
+	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, https_answer_body_cb);
+	curl_easy_setopt(easy, CURLOPT_WRITEDATA, &r->answer);
 	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, header_cb);
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, r);
+	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, about_to_send_cb);
+	curl_easy_setopt(easy, CURLOPT_PREREQDATA, r);
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, r->error);
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, (char *)r);
 }
@@ -392,7 +358,8 @@ set_message(struct https_request *r, const struct acme_message *message)
 		e = add_header(r, "Accept", message->accept);
 	if (e == 0)
 		e = add_header(r, "Accept-Language", "en");
-	if (e == 0 && message->body != NULL) {
+	r->is_post = message->body != NULL;
+	if (e == 0 && r->is_post) {
 		r->sent_body = strndup(message->body, message->body_len);
 		if (r->sent_body == NULL)
 			return -ENOMEM;
@@ -428,6 +395,7 @@ https_send(struct https *h, const struct https_options *options,
 	set_trust(r->easy, options);
 	if (options->proxy != NULL)
 		curl_easy_setopt(r->easy, CURLOPT_PROXY, options->proxy);
+	curl_easy_setopt(r->easy, CURLOPT_FRESH_CONNECT, options->fresh ? 1L : 0L);
 	e = set_message(r, message);
 	if (e < 0)
 		return e;
@@ -435,6 +403,12 @@ https_send(struct https *h, const struct https_options *options,
 		return -ENOMEM;
 	*ret = steal_ptr(r);
 	return 0;
+}
+
+enum https_fate
+https_fate(const struct https_request *r)
+{
+	return r->fate;
 }
 
 struct https_request *
@@ -449,8 +423,7 @@ https_cancel(struct https_request *r)
 	curl_slist_free_all(r->headers);
 	free(r->sent_body);
 	free(r->trust_file);
-	buffer_free(&r->body);
-	clear_fields(r);
+	https_answer_clear(&r->answer);
 	free(r);
 	return NULL;
 }
@@ -472,7 +445,8 @@ https_new(struct event_base *base, struct https **ret)
 	curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, set_timer_cb);
 	curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
 	curl_multi_setopt(h->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
-	curl_multi_setopt(h->multi, CURLMOPT_MAX_HOST_CONNECTIONS, HOST_CONNECTIONS);
+	curl_multi_setopt(
+	    h->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)HTTPS_HOST_CONNECTIONS);
 	curl_multi_setopt(h->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, TOTAL_CONNECTIONS);
 	*ret = steal_ptr(h);
 	return 0;

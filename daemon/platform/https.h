@@ -7,6 +7,7 @@
 #ifndef HTTPS_H
 #define HTTPS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "acme.h"
@@ -18,7 +19,22 @@ struct https_request;
 struct https_options {
 	const char *trust_file; /* PEM roots instead of the system's, or NULL */
 	const char *proxy;      /* URL, or NULL: what the environment says */
+	bool fresh;             /* by a connection that nobody has used before */
 };
+
+/* What became of a request. */
+enum https_fate {
+	HTTPS_ANSWERED,
+	HTTPS_NOT_SENT, /* not all of it: no connection, or one that broke before */
+	HTTPS_STALE,    /* a kept connection has ended without a byte of an answer */
+	HTTPS_LOST,     /* it was sent; the answer is missing, or not whole */
+	HTTPS_HOPELESS, /* what no repetition mends: no trust, too large, no time left
+			 */
+};
+
+/* So many of a host's are on their way at once; more wait within, with their time
+ * running. */
+#define HTTPS_HOST_CONNECTIONS 4
 
 typedef void https_done_cb(const struct acme_reply *reply, void *arg);
 
@@ -29,6 +45,8 @@ struct https *https_free(struct https *h); /* all requests must be gone */
 int https_send(struct https *h, const struct https_options *options,
     const struct acme_message *message, https_done_cb *done_cb, void *arg,
     struct https_request **ret);
+/* For done_cb. */
+enum https_fate https_fate(const struct https_request *r);
 /* Stops waiting for it: done_cb isn't called. NULL is fine. */
 struct https_request *https_cancel(struct https_request *r);
 /* TLS connections made since start. */

@@ -96,16 +96,42 @@ explain_connect(const struct https_failure *f, const char *text, char *ret)
 		    strerror((int)f->system_error));
 }
 
-/* "OpenSSL/3.0: error:0A00010B:SSL routines::wrong version number" */
+/* "OpenSSL/3.0: error:0A00010B:SSL routines::wrong version number", "OpenSSL
+ * SSL_connect: Connection reset by peer in connection to 192.0.2.1:443 " */
 static void
-explain_tls(const char *text, char *ret)
+explain_tls(char *text, char *ret)
 {
-	const char *colon = strrchr(text, ':');
-	const char *reason = colon != NULL ? colon + 1 : text;
+	static const char call[] = "SSL_connect: ";
+	char *where = strstr(text, " in connection to ");
+	const char *reason = strstr(text, call);
 
+	if (where != NULL && reason != NULL) {
+		*where = '\0';
+		reason += strlen(call);
+	} else {
+		reason = strrchr(text, ':');
+		reason = reason != NULL ? reason + 1 : text;
+	}
 	if (strcmp(reason, "wrong version number") == 0)
 		reason = "what answers there does not speak TLS";
+	else if (strcmp(reason, "SSL_ERROR_SYSCALL") == 0)
+		reason = "it was closed during the handshake";
 	snprintf(ret, HTTPS_EXPLAIN_SIZE, "no TLS connection: %s", reason);
+}
+
+/* "OpenSSL SSL_read: Connection reset by peer, errno 104", "transfer closed with 17
+ * bytes remaining to read" and more: what is told apart there is the same to everybody.
+ */
+static bool
+has_broken(const struct https_failure *f)
+{
+	static const CURLcode codes[] = { CURLE_SEND_ERROR, CURLE_RECV_ERROR,
+		CURLE_GOT_NOTHING, CURLE_PARTIAL_FILE, CURLE_ABORTED_BY_CALLBACK };
+
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+		if (f->code == codes[i])
+			return f->sent;
+	return false;
 }
 
 void
@@ -116,10 +142,17 @@ https_explain(const struct https_failure *f, char ret[HTTPS_EXPLAIN_SIZE])
 	snprintf(text, sizeof(text), "%s",
 	    f->text[0] != '\0' ? f->text : curl_easy_strerror(f->code));
 	drop_times(text);
-	if (f->too_large)
+	if (f->too_large || f->code == CURLE_FILESIZE_EXCEEDED)
 		snprintf(ret, HTTPS_EXPLAIN_SIZE, "the answer is too large");
+	else if (f->copy)
+		snprintf(ret, HTTPS_EXPLAIN_SIZE,
+		    "what came was an answer of before once more");
 	else if (f->code == CURLE_OPERATION_TIMEDOUT && f->sent)
 		snprintf(ret, HTTPS_EXPLAIN_SIZE, "it did not answer in time");
+	else if (has_broken(f))
+		snprintf(ret, HTTPS_EXPLAIN_SIZE, "the connection was closed %s",
+		    f->received ? "in the middle of the answer"
+				: "before an answer came");
 	else if (f->code == CURLE_COULDNT_CONNECT)
 		explain_connect(f, text, ret);
 	else if (f->code == CURLE_SSL_CONNECT_ERROR)

@@ -18,6 +18,8 @@ struct https_failure {
 	bool sent;              /* it was connected, and the request was on its way */
 	bool too_large;         /* the answer */
 	const char *trust_file; /* NULL: the system's */
+	bool received;          /* a part of the answer */
+	bool copy;              /* of an earlier one */
 };
 
 /* One sentence that is the same each time: libcurl's have the time it took in them, so

@@ -36,15 +36,19 @@ is_old(const struct ca *ca)
 
 /* A failure is no reason not to try again, from the start where nobody uses it, not
  * even an order that sleeps: key files may be others; an old directory may have
- * changed. */
+ * changed. But for one that came with a time: until then it is what everybody hears. */
 static void
 refresh(struct ca *ca)
 {
+	const struct acme_result *failure;
 	bool failed;
 
 	if (ca->session == NULL || ca->request != NULL)
 		return;
-	failed = acme_session_result(ca->session) != NULL;
+	failure = acme_session_result(ca->session);
+	failed = failure != NULL;
+	if (failed && failure->not_before > clock_now())
+		return;
 	ca->account_is_other |= failed;
 	if (failed && ca->active == 0 && ca->users == 0) {
 		ca->session = acme_session_free(ca->session);

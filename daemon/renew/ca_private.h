@@ -2,9 +2,9 @@
  * ca_private.h - inside renew/: one CA, as its files share it.
  *
  * ca.c makes it ready to be used; ca_wait.c tells who waits for that; ca_request.c has
- * the requests on their way to it, and judges what their answers say of the account;
- * ca_contact.c tells it other contacts; ca_chore.c has the account's key changed, or
- * the account ended.
+ * the requests on their way to it (ca_request.h); ca_held.c judges what their answers
+ * say of the account; ca_contact.c tells it other contacts; ca_chore.c has the
+ * account's key changed, or the account ended.
  */
 #ifndef CA_PRIVATE_H
 #define CA_PRIVATE_H
@@ -38,6 +38,8 @@ struct ca {
 	struct ca_request *request; /* of the session itself */
 	struct ca_request *check;   /* is the account still good? */
 	unsigned active;            /* requests on their way, or held */
+	unsigned on_wire;           /* those with a message under way */
+	bool stumbles;              /* one was sent again and again for nothing */
 	unsigned users;             /* orders in flight */
 	unsigned key_number;        /* counts the keys that the account has had */
 	TAILQ_HEAD(waiters_head, waiter) waiters;
@@ -105,10 +107,13 @@ void ca_heard(struct ca *ca, const struct ca_heard *heard);
 /* Every answer may tell what the time is there. */
 void ca_hear_clock(struct ca *ca, const struct acme_reply *reply);
 
-/* ---- ca_request.c ---- */
+/* ---- ca_line.c ---- */
 
 /* Sends from the line what may be sent now. */
 void ca_line_cb(evutil_socket_t fd, short what, void *arg);
+
+/* ---- ca_held.c ---- */
+
 /* The account is good: what was held for that goes on. */
 void ca_release_held(struct ca *ca);
 /* It is not: they are answered with this. */

@@ -2,47 +2,20 @@
  * ca_request.c - requests on their way to a CA: signed, sent, answered.
  *
  * What each of them is about is its caller's, but for what an answer says of the
- * account itself. One that the CA has forgotten is registered again, one that may be
- * deactivated is looked at; the request is held meanwhile, and then made once more: its
- * caller doesn't notice.
+ * account itself (ca_held.c), and answers that are none (ca_repeat.c): then it is sent
+ * once more, and its caller doesn't notice.
  */
-#include "renew/ca_private.h"
+#include "renew/ca_request.h"
 
 #include <errno.h>
 #include <event2/event.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "json.h"
 #include "platform/clock.h"
-#include "platform/https.h"
 #include "platform/log.h"
 #include "platform/metrics.h"
-#include "result.h"
 #include "schedule/limits.h"
-
-/* A CA that wants to be left alone for longer isn't waited for. */
-#define SILENCE_MS (60 * 1000)
-
-struct ca_request {
-	struct ca *ca;
-	struct acme_exchange *exchange;
-	struct https_request *https;
-	enum acme_action sending; /* the message on its way */
-	int64_t sent_at;          /* monotonic, ms */
-	ca_reply_cb *cb;
-	void *arg;
-	enum acme_action action;
-	bool by_account;     /* signed by the account's key, about something else */
-	bool repeated;       /* for the account's sake; not twice */
-	bool held;           /* in ca->held */
-	bool in_line;        /* in ca->line */
-	unsigned key_number; /* of the account, when it was signed */
-	char *account_url;   /* likewise */
-	TAILQ_ENTRY(ca_request) entry;
-};
-
-static int send_next(struct ca_request *q);
 
 static void
 count_message(const struct ca_request *q, const struct acme_reply *reply)
@@ -60,8 +33,8 @@ count_message(const struct ca_request *q, const struct acme_reply *reply)
 	    (const char *const[METRIC_LABELS_MAX]){ ca, NULL, NULL });
 }
 
-static void
-answer(struct ca_request *q, const struct acme_reply *reply)
+void
+ca_request_answer(struct ca_request *q, const struct acme_reply *reply)
 {
 	struct ca *ca = ca_ref(q->ca); /* cb may let go of it */
 
@@ -78,246 +51,6 @@ answer(struct ca_request *q, const struct acme_reply *reply)
 	ca_unref(ca);
 }
 
-/* ---- held for the account's sake ---- */
-
-static void
-hold(struct ca_request *q)
-{
-	q->held = true;
-	TAILQ_INSERT_TAIL(&q->ca->held, q, entry);
-}
-
-static void
-let_go(struct ca_request *q)
-{
-	q->held = false;
-	TAILQ_REMOVE(&q->ca->held, q, entry);
-}
-
-static void
-repeat(struct ca_request *q)
-{
-	int r;
-
-	acme_exchange_again(q->exchange);
-	r = send_next(q);
-	if (r < 0)
-		answer(q, &(struct acme_reply){ .error = strerror(-r) });
-	else if (acme_exchange_answer(q->exchange) != NULL)
-		answer(q, acme_exchange_answer(q->exchange));
-}
-
-void
-ca_release_held(struct ca *ca)
-{
-	struct ca_request *q;
-
-	ca_ref(ca);
-	while ((q = TAILQ_FIRST(&ca->held)) != NULL && ca->check == NULL) {
-		let_go(q);
-		repeat(q);
-	}
-	ca_unref(ca);
-}
-
-/* As if the CA had answered so: whoever waits judges by it. */
-static char *
-describe(const struct acme_result *failure)
-{
-	struct json_writer *w = json_writer_new();
-	char *text = NULL;
-
-	json_open_object(w);
-	json_member_string(w, "type", failure->type);
-	json_member_string(w, "detail", failure->detail);
-	json_close_object(w);
-	if (w == NULL || json_writer_steal(w, &text, NULL) < 0)
-		text = NULL;
-	json_writer_free(w);
-	return text;
-}
-
-void
-ca_fail_held(struct ca *ca, const struct acme_result *failure)
-{
-	_cleanup_free_ char *text = describe(failure);
-	struct ca_request *q;
-	struct ca_request *last = TAILQ_LAST(&ca->held, held_head);
-	bool more = last != NULL;
-	struct acme_reply reply = { .error = failure->detail };
-
-	if (text != NULL && failure->status >= 400)
-		reply = (struct acme_reply){ .status = failure->status,
-			.body = text,
-			.body_len = strlen(text) };
-	ca_ref(ca);
-	while (more && (q = TAILQ_FIRST(&ca->held)) != NULL) {
-		more = q != last;
-		let_go(q);
-		answer(q, &reply);
-	}
-	ca_unref(ca);
-}
-
-/* ---- what an answer says of the account ---- */
-
-void
-ca_forgotten(struct ca *ca)
-{
-	struct acme_result *failure = NULL;
-	int r;
-
-	if (own_account_url(ca->account) == NULL)
-		return; /* it is being registered again */
-	log_line(LOG_WARNING,
-	    &(struct log_fields){
-		.event = LOG_EVENT_ACCOUNT_LOST, .ca = ca->settings.name },
-	    "the CA does not know the account any more: it is registered again, with "
-	    "the same key");
-	ca_history(ca, "account-forgotten", own_account_url(ca->account));
-	r = own_account_forgotten(ca->account);
-	if (r == 0)
-		r = ca_set_account(ca, &failure);
-	if (failure != NULL)
-		ca_fail(ca, failure);
-	else if (r < 0)
-		ca_fail_here(ca, "cannot register the account again", r);
-	acme_result_free(failure);
-}
-
-static void
-account_is_bad(struct ca *ca, const char *words)
-{
-	const char *name = ca->settings.name;
-	struct acme_result *failure = acme_result_new(ACME_GIVE_UP, "account",
-	    "the CA refuses the account %s: %s; for a new one: renewctl deactivate %s, "
-	    "then renewctl reload",
-	    own_account_url(ca->account), words, name);
-
-	if (failure != NULL) {
-		failure->status = 403;
-		ca_stop(ca, failure);
-		ca_fail_held(ca, failure);
-	}
-	acme_result_free(failure);
-}
-
-static void
-checked_cb(const struct acme_reply *reply, void *arg)
-{
-	_cleanup_(acme_result_freep) struct acme_result *result = NULL;
-	struct acme_account_info info;
-	struct ca *ca = arg;
-
-	ca->check = NULL;
-	(void)acme_account_read(reply, &info);
-	if (reply->status >= 400)
-		result = acme_reply_result(reply, "account");
-	if (info.status == ACME_ACCOUNT_DEACTIVATED ||
-	    info.status == ACME_ACCOUNT_REVOKED)
-		account_is_bad(ca,
-		    info.status == ACME_ACCOUNT_REVOKED ? "it is revoked"
-							: "it is deactivated");
-	else if (result != NULL && acme_result_is(result, "unauthorized"))
-		account_is_bad(ca, result->detail);
-	else if (acme_result_is(result, "accountDoesNotExist"))
-		ca_forgotten(ca);
-	acme_account_info_clear(&info);
-	/* where the account is good, or nothing is known, the answer itself counts */
-	ca_prepare(ca);
-}
-
-static bool
-check_with(struct ca *ca, const struct acme_request *request)
-{
-	return ca->check != NULL ||
-	    ca_send(ca, request, checked_cb, ca, &ca->check) == 0;
-}
-
-/* Is it the account that the CA doesn't want, or only what was asked? */
-static bool
-check_account(struct ca *ca)
-{
-	return check_with(
-	    ca, &(struct acme_request){ .action = ACME_ACTION_UPDATE_ACCOUNT });
-}
-
-/* smallstep answers all that an account signs with a bare 500 where it doesn't know the
- * account; only asked by the key it says so. */
-static bool
-look_up_account(struct ca *ca)
-{
-	_cleanup_free_ char *payload = NULL;
-
-	return acme_account_lookup(&payload) == 0 &&
-	    check_with(ca,
-		&(struct acme_request){
-		    .action = ACME_ACTION_ACCOUNT, .payload = payload });
-}
-
-static bool
-is_bare_500(const struct acme_result *result)
-{
-	return result->status == 500 && result->type == NULL;
-}
-
-static bool
-account_has_changed(const struct ca_request *q)
-{
-	const char *url = acme_session_account_url(q->ca->session);
-
-	return q->key_number != q->ca->key_number || url == NULL ||
-	    q->account_url == NULL || strcmp(url, q->account_url) != 0;
-}
-
-/* True: it isn't answered now. */
-static bool
-put_right(struct ca_request *q, const struct acme_result *result)
-{
-	bool lost = acme_result_is(result, "accountDoesNotExist");
-	bool doubtful = acme_result_is(result, "unauthorized");
-
-	if (q->repeated)
-		return false;
-	if ((lost || doubtful || acme_result_is(result, "malformed")) &&
-	    account_has_changed(q)) {
-		q->repeated = true;
-	} else if (lost) {
-		q->repeated = true;
-	} else if (doubtful &&
-	    (q->action == ACME_ACTION_NEW_ORDER || q->action == ACME_ACTION_ORDER)) {
-		q->repeated = check_account(q->ca);
-		lost = false;
-	} else if (is_bare_500(result) && q->action == ACME_ACTION_NEW_ORDER) {
-		q->repeated = look_up_account(q->ca);
-	}
-	if (!q->repeated)
-		return false;
-	hold(q);
-	if (lost && !account_has_changed(q))
-		ca_forgotten(q->ca);
-	return true;
-}
-
-/* Answered, held, or stopped for. */
-static void
-settle(struct ca_request *q, const struct acme_reply *reply)
-{
-	_cleanup_(acme_result_freep) struct acme_result *result = NULL;
-	struct ca *ca = ca_ref(q->ca);
-
-	if (q->by_account && reply->status >= 400 && reply->status <= 500)
-		result = acme_reply_result(reply, "account");
-	if (acme_result_is(result, "userActionRequired") ||
-	    acme_result_is(result, "agreementRequired"))
-		ca_stop(ca, result);
-	if (result == NULL || !put_right(q, result))
-		answer(q, reply);
-	else if (ca->check == NULL)
-		ca_prepare(ca);
-	ca_unref(ca);
-}
-
 /* ---- sending ---- */
 
 /* Where neither the directory nor a nonce is to be had, nothing is. */
@@ -326,26 +59,103 @@ heed_silence(const struct ca_request *q, const struct acme_reply *reply)
 {
 	int64_t until = acme_retry_at(reply);
 
-	if ((reply->status == 429 || reply->status == 503) && until != 0 &&
+	if (reply->status >= 400 && until != 0 &&
 	    (q->sending == ACME_ACTION_NONCE || q->sending == ACME_ACTION_DIRECTORY))
 		limits_silence(q->ca->limits, until);
 }
+
+void
+ca_request_sent(struct ca_request *q, int r)
+{
+	if (r < 0)
+		ca_request_answer(q, &(struct acme_reply){ .error = strerror(-r) });
+	else if (acme_exchange_answer(q->exchange) != NULL)
+		ca_request_answer(q, acme_exchange_answer(q->exchange));
+}
+
+/* ---- once more ---- */
+
+static int begin(struct ca_request *q);
+
+static void
+again_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct ca_request *q = arg;
+
+	(void)fd;
+	(void)what;
+	acme_exchange_again(q->exchange);
+	ca_request_sent(q, begin(q));
+}
+
+static int
+sleep_ms(struct ca_request *q, int64_t ms)
+{
+	struct timeval delay = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+
+	if (q->timer == NULL)
+		q->timer = evtimer_new(q->ca->means->base, again_cb, q);
+	return q->timer != NULL ? event_add(q->timer, &delay) : -ENOMEM;
+}
+
+/* True: it isn't answered now. One that has come to nothing to its end speaks for all
+ * that follow, until the CA answers something again. */
+static bool
+try_again(struct ca_request *q, enum https_fate fate)
+{
+	struct ca *ca = q->ca;
+	const struct ca_attempt attempt = { .action = q->action,
+		.sending = q->sending,
+		.fate = fate,
+		.reply = acme_exchange_answer(q->exchange),
+		.stumbles = ca->stumbles,
+		.tries = q->tries,
+		.spent = clock_monotonic_ms() - q->first_at };
+	int64_t delay;
+
+	if (attempt.reply == NULL)
+		return false;
+	delay = ca_repeat_delay(&attempt);
+	if (delay >= 0)
+		delay += (int64_t)clock_random((uint64_t)delay / 4);
+	if (delay < 0 || sleep_ms(q, delay) < 0) {
+		ca->stumbles |= q->tries > 0 && ca_repeat_wanted(&attempt);
+		return false;
+	}
+	q->tries++;
+	log_line(LOG_DEBUG, &(struct log_fields){ .ca = ca->settings.name },
+	    "nothing came of %s (HTTP %d%s%s): once more in %lld ms",
+	    acme_action_name(q->sending), attempt.reply->status,
+	    attempt.reply->error != NULL ? ", " : "",
+	    attempt.reply->error != NULL ? attempt.reply->error : "", (long long)delay);
+	return true;
+}
+
+/* ---- one message and its answer ---- */
 
 static void
 message_done_cb(const struct acme_reply *reply, void *arg)
 {
 	struct ca_request *q = arg;
+	struct ca *ca = q->ca;
+	enum https_fate fate = https_fate(q->https);
 	int r;
 
 	q->https = NULL;
+	ca->on_wire--;
+	ca_line_move(ca);
+	if (reply->status != 0 && reply->status < 500)
+		ca->stumbles = false;
 	count_message(q, reply);
 	heed_silence(q, reply);
 	acme_exchange_reply(q->exchange, reply);
-	r = send_next(q);
+	if (try_again(q, fate))
+		return;
+	r = ca_line_send(q);
 	if (r < 0)
-		answer(q, &(struct acme_reply){ .error = strerror(-r) });
+		ca_request_sent(q, r);
 	else if (acme_exchange_answer(q->exchange) != NULL)
-		settle(q, acme_exchange_answer(q->exchange));
+		ca_settle(q, acme_exchange_answer(q->exchange));
 }
 
 static void
@@ -358,12 +168,14 @@ note_account(struct ca_request *q)
 	q->key_number = q->ca->key_number;
 }
 
-static int
-send_now(struct ca_request *q)
+int
+ca_request_send_now(struct ca_request *q)
 {
 	const struct https_options options = { .trust_file = q->ca->settings.trust_file,
-		.proxy = q->ca->settings.proxy };
+		.proxy = q->ca->settings.proxy,
+		.fresh = q->tries > 0 };
 	struct acme_message message;
+	int r;
 
 	if (acme_exchange_next(q->exchange, &message) != ACME_SEND)
 		return 0;
@@ -371,108 +183,15 @@ send_now(struct ca_request *q)
 	q->sending =
 	    strcmp(message.method, "HEAD") == 0 ? ACME_ACTION_NONCE : q->action;
 	q->sent_at = clock_monotonic_ms();
+	if (q->tries == 0)
+		q->first_at = q->sent_at;
 	log_line(LOG_DEBUG, &(struct log_fields){ .ca = q->ca->settings.name }, "%s %s",
 	    message.method, message.url);
-	return https_send(
+	r = https_send(
 	    q->ca->means->https, &options, &message, message_done_cb, q, &q->https);
-}
-
-/* ---- the line in which they wait, where a CA takes no more in a second ---- */
-
-static void
-leave_line(struct ca_request *q)
-{
-	q->in_line = false;
-	TAILQ_REMOVE(&q->ca->line, q, entry);
-}
-
-static void
-wait_for(struct ca *ca, int64_t at, int64_t now)
-{
-	int64_t ms = at > now ? at - now : 0;
-	struct timeval delay = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
-
-	event_add(ca->line_timer, &delay);
-}
-
-/* What goes on with something comes before what begins. */
-static void
-join_line(struct ca_request *q)
-{
-	struct ca_request *other;
-
-	q->in_line = true;
-	if (q->action != ACME_ACTION_NEW_ORDER)
-		TAILQ_FOREACH (other, &q->ca->line, entry)
-			if (other->action == ACME_ACTION_NEW_ORDER) {
-				TAILQ_INSERT_BEFORE(other, q, entry);
-				return;
-			}
-	TAILQ_INSERT_TAIL(&q->ca->line, q, entry);
-}
-
-/* As the CA would answer. */
-static void
-refuse(struct ca_request *q, int64_t ms)
-{
-	char seconds[24];
-
-	snprintf(seconds, sizeof(seconds), "%lld", (long long)(ms + 999) / 1000);
-	answer(q,
-	    &(struct acme_reply){ .status = 503,
-		.retry_after = seconds,
-		.body = "",
-		.received_at = clock_now() });
-}
-
-void
-ca_line_cb(evutil_socket_t fd, short what, void *arg)
-{
-	struct ca *ca = ca_ref(arg);
-	struct ca_request *q;
-	int r;
-
-	(void)fd;
-	(void)what;
-	while ((q = TAILQ_FIRST(&ca->line)) != NULL) {
-		int64_t now = clock_monotonic_ms();
-		int64_t at = limits_send_at(ca->limits, now);
-
-		if (at > now && at - now < SILENCE_MS) {
-			wait_for(ca, at, now);
-			break;
-		}
-		leave_line(q);
-		if (at > now) {
-			refuse(q, at - now);
-			continue;
-		}
-		limits_take_request(ca->limits, now);
-		r = send_now(q);
-		if (r < 0)
-			answer(q, &(struct acme_reply){ .error = strerror(-r) });
-		else if (acme_exchange_answer(q->exchange) != NULL)
-			answer(q, acme_exchange_answer(q->exchange));
-	}
-	ca_unref(ca);
-}
-
-static int
-send_next(struct ca_request *q)
-{
-	struct ca *ca = q->ca;
-	int64_t now = clock_monotonic_ms();
-	int64_t at = limits_send_at(ca->limits, now);
-
-	if (acme_exchange_answer(q->exchange) != NULL)
-		return 0;
-	if (at <= now && TAILQ_EMPTY(&ca->line)) {
-		limits_take_request(ca->limits, now);
-		return send_now(q);
-	}
-	join_line(q);
-	wait_for(ca, at - now < SILENCE_MS ? at : now, now);
-	return 0;
+	if (r == 0)
+		q->ca->on_wire++;
+	return r;
 }
 
 /* Those of the account itself are not made again by themselves. */
@@ -503,16 +222,11 @@ is_by_account(const struct acme_request *request)
 static int
 begin(struct ca_request *q)
 {
-	int r;
-
 	if (q->by_account && acme_session_account_url(q->ca->session) == NULL) {
-		hold(q); /* it is being registered again */
+		ca_hold(q); /* it is being registered again */
 		return 0;
 	}
-	r = send_next(q);
-	if (r == 0 && acme_exchange_answer(q->exchange) != NULL)
-		r = -EIO; /* it could not even be signed */
-	return r;
+	return ca_line_send(q);
 }
 
 int
@@ -536,6 +250,8 @@ ca_send(struct ca *ca, const struct acme_request *request, ca_reply_cb *cb, void
 	r = acme_exchange_new(ca->session, request, &q->exchange);
 	if (r == 0)
 		r = begin(q);
+	if (r == 0 && acme_exchange_answer(q->exchange) != NULL)
+		r = -EIO; /* it could not even be signed */
 	if (r < 0) {
 		ca_cancel(q);
 		return r;
@@ -550,9 +266,15 @@ ca_cancel(struct ca_request *q)
 	if (q == NULL)
 		return NULL;
 	if (q->held)
-		let_go(q);
+		ca_let_go(q);
 	if (q->in_line)
-		leave_line(q);
+		ca_line_leave(q);
+	if (q->timer != NULL)
+		event_free(q->timer);
+	if (q->https != NULL) {
+		q->ca->on_wire--;
+		ca_line_move(q->ca);
+	}
 	if (--q->ca->active == 0 && q->ca->chore != NULL)
 		ca_prepare_later(q->ca, 0);
 	https_cancel(q->https);

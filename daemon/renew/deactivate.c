@@ -98,14 +98,17 @@ give_up(struct deactivator *d)
 	finish(d);
 }
 
+/* not_before: what the CA says, or 0. */
 static void
-try_later(struct deactivator *d)
+try_later(struct deactivator *d, int64_t not_before)
 {
 	if (++d->row->failures >= TRIES) {
 		give_up(d);
 		return;
 	}
 	d->row->next_attempt = clock_now() + RETRY_SECONDS * d->row->failures;
+	if (d->row->next_attempt < not_before)
+		d->row->next_attempt = not_before;
 	(void)authorization_save(d->renewals->means.store, d->row);
 	finish(d);
 }
@@ -140,7 +143,7 @@ reply_cb(const struct acme_reply *reply, void *arg)
 	    reply->status != 429) {
 		give_up(d);
 	} else {
-		try_later(d);
+		try_later(d, acme_retry_at(reply));
 	}
 }
 
@@ -153,11 +156,11 @@ ready_cb(const struct acme_result *failure, void *arg)
 		.payload = ACME_DEACTIVATION };
 
 	if (failure != NULL)
-		try_later(d);
+		try_later(d, failure->not_before);
 	else if (ca_account(d->ca) != d->row->account)
 		give_up(d); /* it isn't ours any more */
 	else if (ca_send(d->ca, &request, reply_cb, d, &d->request) < 0)
-		try_later(d);
+		try_later(d, 0);
 }
 
 struct owner {
@@ -191,7 +194,7 @@ committed_cb(int r, void *arg)
 	if (r == 0)
 		r = account_walk(d->renewals->means.store, owner_cb, &o);
 	if (r < 0) {
-		try_later(d);
+		try_later(d, 0);
 	} else if (o.ca == NULL) {
 		give_up(d);
 	} else {
@@ -210,7 +213,7 @@ begin(struct deactivator *d)
 		(void)authorization_save(store, d->row);
 		finish(d);
 	} else if (store_after_commit(store, committed_cb, d) < 0) {
-		try_later(d);
+		try_later(d, 0);
 	}
 }
 

@@ -229,6 +229,20 @@ tell_not_replaced(struct order *o)
 	    why->detail);
 }
 
+/* A refusal that doesn't end the order is one to the others all the same. */
+static void
+heed(const struct order *o, const struct acme_reply *reply)
+{
+	_cleanup_(acme_result_freep) struct acme_result *refusal = NULL;
+
+	if (reply->status < 400 || acme_retry_at(reply) == 0 ||
+	    acme_flow_result(o->flow) != NULL)
+		return;
+	refusal = acme_reply_result(reply, "order");
+	if (refusal != NULL)
+		limits_heed(ca_limits(o->ca), refusal, o->row->names);
+}
+
 static void
 reply_cb(const struct acme_reply *reply, void *arg)
 {
@@ -236,6 +250,7 @@ reply_cb(const struct acme_reply *reply, void *arg)
 
 	o->request = NULL;
 	acme_flow_reply(o->flow, clock_monotonic_ms(), reply);
+	heed(o, reply);
 	tell_not_replaced(o);
 	order_pump(o);
 }

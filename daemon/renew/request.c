@@ -115,9 +115,8 @@ renewals_ask(
 		return 0;
 	}
 	until = gate_until(j);
-	if (due_told_to_wait(j->row, now) || until > now) {
-		if (c->next_attempt < until)
-			c->next_attempt = until; /* for who asks */
+	if (until > now) {
+		c->next_attempt = until; /* for who asks */
 		*ret = RENEWAL_NOT_ALLOWED;
 		return 0;
 	}

@@ -207,6 +207,12 @@ limits_order_at(struct ca_limits *l, enum queue_kind kind, int64_t now_ms)
 	return later(later(at, l->no_orders), l->nothing);
 }
 
+int64_t
+limits_no_orders(const struct ca_limits *l)
+{
+	return l->no_orders;
+}
+
 void
 limits_take_order(struct ca_limits *l, enum queue_kind kind)
 {

@@ -44,6 +44,9 @@ void limits_take_order(struct ca_limits *l, enum queue_kind kind);
 /* When the last of so many could be begun, where nobody else takes any. */
 int64_t limits_last_at(
     struct ca_limits *l, enum queue_kind kind, int64_t count, int64_t now_ms);
+/* None is to be begun before, whatever was begun already: what the CA has said since.
+ */
+int64_t limits_no_orders(const struct ca_limits *l);
 /* How many could be begun at once. */
 unsigned limits_orders_left(struct ca_limits *l, enum queue_kind kind);
 /* Orders in flight, counted. */

@@ -620,6 +620,12 @@ https_send(struct https *h, const struct https_options *options,
 	return 0;
 }
 
+enum https_fate
+https_fate(const struct https_request *q)
+{
+	return q->reply.status != 0 ? HTTPS_ANSWERED : HTTPS_NOT_SENT;
+}
+
 struct https_request *
 https_cancel(struct https_request *q)
 {

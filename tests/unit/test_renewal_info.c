@@ -404,6 +404,34 @@ START_TEST(replaces_isnt_dropped_twice)
 }
 END_TEST
 
+/* Nor before the CA wants to hear of it again; for longer than a flow waits, another
+ * attempt comes. */
+START_TEST(replaces_is_dropped_in_time)
+{
+	struct acme_reply refusal = {
+		.status = 500, .received_at = 1000, .retry_after = "60"
+	};
+	struct acme_request request;
+	struct scene s = { 0 };
+
+	begin(&s);
+	ck_assert_int_eq(acme_flow_next(s.flow, 1, &request), ACME_SEND);
+	acme_flow_reply(s.flow, 1, &refusal);
+	ck_assert_int_eq(acme_flow_next(s.flow, 60000, &request), ACME_WAIT);
+	ck_assert_int_eq(acme_flow_wait_until(s.flow), 60001);
+	ck_assert_int_eq(acme_flow_next(s.flow, 60001, &request), ACME_SEND);
+	ck_assert_ptr_null(strstr(request.payload, "replaces"));
+	end(&s);
+	begin(&s);
+	refusal.retry_after = "3600";
+	ck_assert_int_eq(acme_flow_next(s.flow, 1, &request), ACME_SEND);
+	acme_flow_reply(s.flow, 1, &refusal);
+	ck_assert_int_eq(acme_flow_next(s.flow, 1, &request), ACME_FINISHED);
+	ck_assert_int_eq(acme_flow_result(s.flow)->not_before, 4600);
+	end(&s);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -419,6 +447,7 @@ main(void)
 	tcase_add_loop_test(tcase, objects_are_read, 0, ELEMENTS(objects));
 	tcase_add_loop_test(tcase, replaces_is_dropped_once, 0, ELEMENTS(refusals));
 	tcase_add_test(tcase, replaces_isnt_dropped_twice);
+	tcase_add_test(tcase, replaces_is_dropped_in_time);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

@@ -15,10 +15,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import http.client
 import json
+import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from .place import Place
 
 HEAD_MAX = 64 * 1024
+LINK_SECONDS = 0.5
 # What belongs to one connection, and not to the message (RFC 9110 section 7.6.1).
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
@@ -95,6 +99,7 @@ class Proxy(Program):
     def __init__(self, place: Place, ca: Pebble) -> None:
         super().__init__(place)
         self.ca = ca
+        self.certificate = ca.certificate
         self.port = free_port()
         self.http_port = ca.http_port
         self.requests: list[tuple[Request, Answer]] = []  # in the order of their answers
@@ -104,8 +109,11 @@ class Proxy(Program):
         self._lock = threading.Lock()
         self._loop = asyncio.new_event_loop()
         self._thread: threading.Thread | None = None
-        self._server: asyncio.Server | None = None
+        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._accepting: asyncio.Task[None] | None = None
+        self._greeted: set[asyncio.Task[None]] = set()
         self._open: set[asyncio.StreamWriter] = set()
+        self._upstream = threading.local()
 
     # As a CA.
 
@@ -119,7 +127,7 @@ class Proxy(Program):
 
     @property
     def trust_file(self) -> Path:
-        return self.ca.trust_file
+        return self.certificate.trust_file
 
     # What it is told; each may be called at any time.
 
@@ -176,16 +184,12 @@ class Proxy(Program):
         self._thread = None
 
     def _run(self, begun: threading.Event) -> None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.ca.certificate.cert, self.ca.certificate.key)
         asyncio.set_event_loop(self._loop)
-        self._server = self._loop.run_until_complete(asyncio.start_server(
-            self._serve, "127.0.0.1", self.port, ssl=context, limit=HEAD_MAX))
+        self._tls.load_cert_chain(self.certificate.cert, self.certificate.key)
+        self._listen()
         begun.set()
         self._loop.run_forever()
-        self._server.close()
-        for writer in self._open:
-            writer.transport.abort()
+        self._unlisten()
         for task in asyncio.all_tasks(self._loop):
             task.cancel()
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
@@ -193,24 +197,62 @@ class Proxy(Program):
         self._loop.run_until_complete(asyncio.sleep(0))
         self._loop.close()
 
+    def _listen(self) -> None:
+        listener = socket.create_server(("127.0.0.1", self.port), backlog=100)
+        listener.setblocking(False)
+        self._accepting = self._loop.create_task(self._accept(listener))
+
+    def _unlisten(self) -> None:
+        if self._accepting:
+            self._accepting.cancel()
+            self._accepting = None
+        for writer in self._open:
+            writer.transport.abort()
+
+    async def _accept(self, listener: socket.socket) -> None:
+        with listener:
+            while True:
+                link, _ = await self._loop.sock_accept(listener)
+                task = self._loop.create_task(self._welcome(link))
+                self._greeted.add(task)
+                task.add_done_callback(self._greeted.discard)
+
     # One connection.
+
+    async def _welcome(self, link: socket.socket) -> None:
+        """The TLS handshake."""
+        await self._begin(link, self._tls)
+
+    async def _begin(self, link: socket.socket, tls: ssl.SSLContext) -> None:
+        def protocol() -> asyncio.StreamReaderProtocol:
+            reader = asyncio.StreamReader(limit=HEAD_MAX, loop=self._loop)
+            return asyncio.StreamReaderProtocol(reader, self._serve, loop=self._loop)
+        with contextlib.suppress(OSError):  # the client doesn't trust it, or has gone
+            await self._loop.connect_accepted_socket(protocol, link, ssl=tls)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open.add(writer)
         try:
             while (request := await self._read(reader)) is not None:
-                answer = await self._answer(request)
-                with self._lock:
-                    self.requests.append((request, answer))
-                    with self.output_path.open("a") as log:
-                        log.write(f"{request.method} {request.path} {answer.status}\n")
-                writer.write(self._bytes(request, answer))
-                await writer.drain()
-        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            pass  # the client has gone, or doesn't speak HTTP
+                await self._exchange(request, writer)
+        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError,
+                asyncio.CancelledError):
+            pass  # the client has gone, or doesn't speak HTTP; or it is the end
         finally:
             self._open.discard(writer)
             writer.close()
+
+    async def _exchange(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        answer = await self._answer(request)
+        self._note(request, answer)
+        writer.write(self._bytes(request, answer))
+        await writer.drain()
+
+    def _note(self, request: Request, answer: Answer) -> None:
+        with self._lock:
+            self.requests.append((request, answer))
+            with self.output_path.open("a") as log:
+                log.write(f"{request.method} {request.path} {answer.status}\n")
 
     @staticmethod
     async def _read(reader: asyncio.StreamReader) -> Request | None:
@@ -263,12 +305,20 @@ class Proxy(Program):
                         if request.path.startswith(path)), None)
         return how(request, answer) if how else answer
 
+    def _link(self) -> http.client.HTTPSConnection:
+        """To the CA: one for each thread, kept as long as it is surely good."""
+        link, used = getattr(self._upstream, "link", (None, 0.0))
+        if link is None or time.monotonic() - used > LINK_SECONDS:
+            port = self.ca.front.port if self.ca.front else self.ca.port
+            link = http.client.HTTPSConnection("127.0.0.1", port, timeout=60,
+                                               context=self.ca.tls_context())
+        return link
+
     def _pass_on(self, request: Request) -> Answer:
-        """To the CA, by a connection of its own."""
-        port = self.ca.front.port if self.ca.front else self.ca.port
-        link = http.client.HTTPSConnection("127.0.0.1", port, timeout=60,
-                                           context=self.ca.tls_context())
+        """To the CA."""
         try:
+            link = self._link()
+            self._upstream.link = None, 0.0
             link.putrequest(request.method, request.path, skip_host=True,
                             skip_accept_encoding=True)
             for name, value in request.headers:
@@ -280,8 +330,9 @@ class Proxy(Program):
             reply = link.getresponse()
             kept = {name: value for name, value in reply.getheaders()
                     if name.lower() not in HOP_BY_HOP}
-            return Answer(reply.status, reply.read(), kept)
-        except OSError as why:
+            answer = Answer(reply.status, reply.read(), kept)
+            if not reply.will_close:
+                self._upstream.link = link, time.monotonic()
+            return answer
+        except (OSError, http.client.HTTPException) as why:
             return Answer(502, f"{why}\n".encode())
-        finally:
-            link.close()
