@@ -59,19 +59,37 @@ enum target_type {
 	TARGET_SIGNAL = 3,
 	TARGET_EXEC = 4,
 	TARGET_SYSTEMD = 5,
+	TARGET_DIRECTORY = 6,
+};
+
+/* The files of a directory target. */
+enum copy_kind {
+	COPY_CERT,
+	COPY_CHAIN,
+	COPY_FULLCHAIN,
+	COPY_KEY,
+	COPY_PKCS12,
+	COPY_CERT_DER,
+	COPY_KEY_DER,
+	COPY_KINDS,
 };
 
 struct target_config {
 	char *name;
 	enum target_type type;
-	struct words sockets;    /* haproxy: its runtime API */
-	char *bundle_path;       /* haproxy: has {name} in it, or NULL */
-	char *master_socket;     /* haproxy */
-	char *unit;              /* haproxy nginx systemd */
-	enum unit_action action; /* systemd */
-	char *pidfile;           /* haproxy nginx signal */
-	char *process;           /* signal; nginx and haproxy have theirs as default */
-	int signal;              /* signal */
+	struct words sockets;       /* haproxy: its runtime API */
+	char *bundle_path;          /* haproxy: has {name} in it, or NULL; directory */
+	char *copies[COPY_KINDS];   /* directory: paths, NULL where it isn't wanted */
+	char *pkcs12_password_file; /* directory */
+	char *owner;                /* directory; NULL: as it comes */
+	char *group;                /* the same */
+	mode_t mode;                /* directory */
+	char *master_socket;        /* haproxy */
+	char *unit;                 /* haproxy nginx systemd */
+	enum unit_action action;    /* systemd */
+	char *pidfile;              /* haproxy nginx signal */
+	char *process; /* signal; nginx and haproxy have theirs as default */
+	int signal;    /* signal */
 	struct words test_command; /* nginx */
 	struct words command;      /* exec */
 	struct duration timeout;   /* exec, test_command */

@@ -282,6 +282,7 @@ static const struct choice target_choices[] = {
 	{ "signal", TARGET_SIGNAL },
 	{ "exec", TARGET_EXEC },
 	{ "systemd", TARGET_SYSTEMD },
+	{ "directory", TARGET_DIRECTORY },
 	{ NULL, 0 },
 };
 

@@ -16,6 +16,7 @@
 struct config;
 struct deploy;
 struct event_base;
+struct target_config;
 
 /* What is to be taken; lent for the call. */
 struct deploy_subject {
@@ -49,6 +50,13 @@ struct deploy_request *deploy_cancel(struct deploy_request *r);
  * idle_cb is called from the loop each time when the last such reload has ended. */
 bool deploy_reloading(const struct deploy *d);
 void deploy_on_idle(struct deploy *d, void (*idle_cb)(void *arg), void *arg);
+
+/* Has a target of this configuration files of its own that can be looked at? */
+bool deploy_has_files(const struct target_config *t);
+/* Are they as they have to be? 1: they are; 0: not, and `why` says what is wrong. It
+ * takes a few milliseconds. */
+int deploy_look(const struct target_config *t, const struct deploy_subject *s,
+    char *why, size_t size);
 
 /* For tests: a reload starts when no request came for quiet_ms, or most_ms after the
  * first. 5 and 30 seconds unless set. */

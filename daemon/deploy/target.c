@@ -49,12 +49,19 @@ target_copy(const struct target_config *config)
 	copy->signal = config->signal;
 	copy->timeout = config->timeout;
 	copy->verify_interval = config->verify_interval;
+	copy->mode = config->mode;
+	for (size_t i = 0; i < COPY_KINDS; i++)
+		if (!copy_text(config->copies[i], &copy->copies[i]))
+			return NULL;
 	if (!copy_text(config->name, &copy->name) ||
 	    !copy_text(config->master_socket, &copy->master_socket) ||
 	    !copy_text(config->unit, &copy->unit) ||
 	    !copy_text(config->pidfile, &copy->pidfile) ||
 	    !copy_text(config->process, &copy->process) ||
 	    !copy_text(config->bundle_path, &copy->bundle_path) ||
+	    !copy_text(config->pkcs12_password_file, &copy->pkcs12_password_file) ||
+	    !copy_text(config->owner, &copy->owner) ||
+	    !copy_text(config->group, &copy->group) ||
 	    !copy_words(&config->sockets, &copy->sockets) ||
 	    !copy_words(&config->verify, &copy->verify) ||
 	    !copy_words(&config->test_command, &copy->test_command) ||
@@ -74,6 +81,11 @@ target_free(struct target_config *config)
 	free(config->pidfile);
 	free(config->process);
 	free(config->bundle_path);
+	for (size_t i = 0; i < COPY_KINDS; i++)
+		free(config->copies[i]);
+	free(config->pkcs12_password_file);
+	free(config->owner);
+	free(config->group);
 	free_words(&config->sockets);
 	free_words(&config->verify);
 	free_words(&config->test_command);

@@ -11,6 +11,7 @@
 
 #include "config/config.h"
 
+struct deploy_subject;
 struct run;
 
 struct deploy_type {
@@ -24,6 +25,9 @@ struct deploy_type {
 	int (*start)(struct run *r);
 	/* Frees r->state, and ends what still goes on. Called once for each start. */
 	void (*stop)(struct run *r);
+	/* Where it writes files of its own: as deploy_look(). NULL: none. */
+	int (*look)(const struct target_config *t, const struct deploy_subject *s,
+	    char *why, size_t size);
 };
 
 extern const struct deploy_type haproxy_type;
@@ -31,6 +35,7 @@ extern const struct deploy_type nginx_type;
 extern const struct deploy_type signal_type;
 extern const struct deploy_type exec_type;
 extern const struct deploy_type systemd_type;
+extern const struct deploy_type directory_type;
 
 const struct deploy_type *types_get(enum target_type type);
 

@@ -7,7 +7,9 @@
 #include <sys/queue.h>
 
 #include "config/config.h"
+#include "deploy/deploy.h"
 #include "inventory/inventory.h"
+#include "platform/clock.h"
 #include "renew/renewal.h"
 
 struct account_wish;
@@ -138,6 +140,21 @@ char *job_describe(const struct acme_result *failure, int64_t now);
 void job_note_unwritten(struct job *j, int r);
 /* A certificate whose text means nothing by the configuration in force. */
 void job_note_unreadable(struct certificate *c, const char *why);
+
+/* What its targets are told of it (job_target.c). Starts zeroed, and is to be freed
+ * also after an error. */
+struct job_subject {
+	struct deploy_subject it;
+	char *domains;
+	char *dir;
+	char not_after[CLOCK_TEXT_SIZE];
+};
+int job_subject(const struct job *j, struct job_subject *ret);
+void job_free_subject(struct job_subject *s);
+/* The files that a target writes itself, if it does; false: `why` says what is wrong.
+ */
+bool job_files_right(
+    const struct job *j, const struct target_config *t, char *why, size_t size);
 
 /* Only plans anew, and saves: for one that isn't at work. */
 void job_replan(struct job *j);

@@ -47,7 +47,7 @@ find_target(const struct job *j)
 static bool
 verifies(const struct target_config *t)
 {
-	return t != NULL && t->verify.n > 0;
+	return t != NULL && (t->verify.n > 0 || deploy_has_files(t));
 }
 
 /* ---- what is noted ---- */
@@ -160,6 +160,27 @@ note_served(struct job *j, const struct deployment *before)
 	save(j, &d, news ? "served" : NULL);
 }
 
+/* Its files are as they have to be; nothing is known of who reads them. */
+static void
+note_in_place(struct job *j, const struct deployment *before)
+{
+	struct deployment d = begin_row(j, before);
+	int64_t pause = find_target(j)->verify_interval.seconds;
+
+	d.verified_at = clock_now();
+	d.next_attempt =
+	    d.verified_at + pause - (int64_t)clock_random((uint64_t)pause / 10 + 1);
+	if (d.failures > 0)
+		log_line(LOG_NOTICE,
+		    (&(struct log_fields){ .event = LOG_EVENT_DEPLOYED,
+			.certificate = j->row->name,
+			.target = d.target }),
+		    "deployed");
+	d.failures = 0;
+	d.detail = (char *)"";
+	save(j, &d, NULL);
+}
+
 /* ---- is it served? ---- */
 
 static int start_deploy(struct job *j, const char *target);
@@ -266,10 +287,17 @@ start_verify(struct job *j, const struct target_config *t, bool patient)
 static bool
 look(struct job *j, const struct deployment *before, bool patient)
 {
+	const struct target_config *t = find_target(j);
 	struct deployment d = begin_row(j, before);
+	char why[512];
 
-	if (j->renewals->verifying < VERIFYING_MAX &&
-	    start_verify(j, find_target(j), patient) == 0)
+	if (!job_files_right(j, t, why, sizeof(why)))
+		return deploy_again(j, before, why);
+	if (t->verify.n == 0) {
+		note_in_place(j, before);
+		return false;
+	}
+	if (j->renewals->verifying < VERIFYING_MAX && start_verify(j, t, patient) == 0)
 		return true;
 	d.next_attempt = clock_now() + 1 + (int64_t)clock_random(LATER_SECONDS);
 	save(j, &d, NULL);
@@ -322,11 +350,16 @@ has_taken(const struct job *j, const struct deployment *d)
 static bool
 settled(const struct job *j, const struct deployment *d, const struct target_config *t)
 {
+	char why[512];
+
 	if (d == NULL || d->bundled == NULL || strcmp(d->bundled, j->row->bundled) != 0)
 		return false;
 	if (d->state == DEPLOYMENT_FAILED)
 		return d->next_attempt > clock_now();
-	return has_taken(j, d) && (!verifies(t) || d->next_attempt > clock_now());
+	return has_taken(j, d) &&
+	    (!verifies(t) ||
+		(d->next_attempt > clock_now() &&
+		    job_files_right(j, t, why, sizeof(why))));
 }
 
 static void
@@ -353,26 +386,13 @@ forget_look(struct job *j, const struct deployment *before)
 static int
 start_deploy(struct job *j, const char *target)
 {
-	const struct issued *first = &j->issued[0];
-	_cleanup_free_ char *domains = certificate_spec_domains(j->spec, ' ');
-	_cleanup_free_ char *dir = bundle_path(j->renewals->bundles, j->row->name);
-	char not_after[CLOCK_TEXT_SIZE];
-	struct deploy_subject subject;
+	_cleanup_(job_free_subject) struct job_subject subject = { 0 };
+	int r = job_subject(j, &subject);
 
-	for (size_t k = 0; k < j->spec->key_count; k++)
-		if (due_find(j->issued, j->issued_count, j->spec->keys[k]) != NULL) {
-			first = due_find(j->issued, j->issued_count, j->spec->keys[k]);
-			break;
-		}
-	if (domains == NULL || dir == NULL)
-		return -ENOMEM;
-	subject = (struct deploy_subject){ .certificate = j->row->name,
-		.domains = domains,
-		.bundle_dir = dir,
-		.serial = first->serial,
-		.not_after = clock_format(first->not_after, not_after) };
+	if (r < 0)
+		return r;
 	return deploy_start(
-	    j->renewals->means.deploy, target, &subject, deployed_cb, j, &j->deploy);
+	    j->renewals->means.deploy, target, &subject.it, deployed_cb, j, &j->deploy);
 }
 
 bool

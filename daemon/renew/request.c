@@ -190,7 +190,8 @@ has_target(const struct job *j, bool verified)
 		const struct target_config *t =
 		    config_target(j->renewals->config, j->spec->deploy.v[i]);
 
-		if (!verified || (t != NULL && t->verify.n > 0))
+		if (!verified ||
+		    (t != NULL && (t->verify.n > 0 || deploy_has_files(t))))
 			return true;
 	}
 	return false;

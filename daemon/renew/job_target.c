@@ -1,0 +1,61 @@
+/*
+ * job_target.c - a job's certificate as targets are told of it, and a look at the files
+ * that some of them write.
+ *
+ * Called by job_deploy.c.
+ */
+#include "renew/job.h"
+
+#include <errno.h>
+
+#include "bundle/bundle.h"
+#include "renew/due.h"
+
+void
+job_free_subject(struct job_subject *s)
+{
+	free(s->domains);
+	free(s->dir);
+}
+
+/* The first of the key types that are configured. */
+static const struct issued *
+first_issued(const struct job *j)
+{
+	for (size_t k = 0; k < j->spec->key_count; k++) {
+		const struct issued *i =
+		    due_find(j->issued, j->issued_count, j->spec->keys[k]);
+
+		if (i != NULL)
+			return i;
+	}
+	return &j->issued[0];
+}
+
+int
+job_subject(const struct job *j, struct job_subject *ret)
+{
+	const struct issued *first = first_issued(j);
+
+	ret->domains = certificate_spec_domains(j->spec, ' ');
+	ret->dir = bundle_path(j->renewals->bundles, j->row->name);
+	if (ret->domains == NULL || ret->dir == NULL)
+		return -ENOMEM;
+	ret->it = (struct deploy_subject){ .certificate = j->row->name,
+		.domains = ret->domains,
+		.bundle_dir = ret->dir,
+		.serial = first->serial,
+		.not_after = clock_format(first->not_after, ret->not_after) };
+	return 0;
+}
+
+bool
+job_files_right(
+    const struct job *j, const struct target_config *t, char *why, size_t size)
+{
+	_cleanup_(job_free_subject) struct job_subject subject = { 0 };
+
+	if (!deploy_has_files(t) || job_subject(j, &subject) < 0)
+		return true;
+	return deploy_look(t, &subject.it, why, size) > 0;
+}
