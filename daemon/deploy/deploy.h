@@ -25,6 +25,7 @@ struct deploy_subject {
 	const char *bundle_dir;  /* the certificate's own: .../live/NAME */
 	const char *serial;      /* of the first key type; hex */
 	const char *not_after;   /* RFC 3339 */
+	const char *json; /* all that users are told of it; "" where nobody wants it */
 };
 
 /* failure NULL: deployed. Otherwise why not, stage "deploy". Lent for the call. */
@@ -51,6 +52,8 @@ struct deploy_request *deploy_cancel(struct deploy_request *r);
 bool deploy_reloading(const struct deploy *d);
 void deploy_on_idle(struct deploy *d, void (*idle_cb)(void *arg), void *arg);
 
+/* Is a subject's json made use of? */
+bool deploy_wants_json(const struct target_config *t);
 /* Has a target of this configuration files of its own that can be looked at? */
 bool deploy_has_files(const struct target_config *t);
 /* Are they as they have to be? 1: they are; 0: not, and `why` says what is wrong. It

@@ -111,7 +111,8 @@ target_subject_copy(const struct deploy_subject *subject)
 	    !copy_field(subject->domains, &copy->domains) ||
 	    !copy_field(subject->bundle_dir, &copy->bundle_dir) ||
 	    !copy_field(subject->serial, &copy->serial) ||
-	    !copy_field(subject->not_after, &copy->not_after))
+	    !copy_field(subject->not_after, &copy->not_after) ||
+	    !copy_field(subject->json, &copy->json))
 		return NULL;
 	return steal_ptr(copy);
 }
@@ -126,6 +127,7 @@ target_subject_free(struct deploy_subject *subject)
 	free((char *)subject->bundle_dir);
 	free((char *)subject->serial);
 	free((char *)subject->not_after);
+	free((char *)subject->json);
 	free(subject);
 	return NULL;
 }

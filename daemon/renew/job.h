@@ -48,6 +48,8 @@ struct renewals {
 	struct deactivator *deactivator;
 	struct said *said;
 	struct hours *hours;
+	int (*describe)(const struct certificate *c, char **ret, void *arg);
+	void *describe_arg;
 	struct queue *queue; /* who waits for the limits of a CA */
 };
 
@@ -147,9 +149,11 @@ struct job_subject {
 	struct deploy_subject it;
 	char *domains;
 	char *dir;
+	char *json;
 	char not_after[CLOCK_TEXT_SIZE];
 };
-int job_subject(const struct job *j, struct job_subject *ret);
+int job_subject(
+    const struct job *j, const struct target_config *t, struct job_subject *ret);
 void job_free_subject(struct job_subject *s);
 /* The files that a target writes itself, if it does; false: `why` says what is wrong.
  */

@@ -387,7 +387,7 @@ static int
 start_deploy(struct job *j, const char *target)
 {
 	_cleanup_(job_free_subject) struct job_subject subject = { 0 };
-	int r = job_subject(j, &subject);
+	int r = job_subject(j, find_target(j), &subject);
 
 	if (r < 0)
 		return r;
