@@ -179,6 +179,9 @@ int config_load(const char *path, struct config **ret, struct config_errors *err
 struct config *config_free(struct config *c);
 /* What is in force, as INI, defaults included, secrets masked. */
 void config_print(const struct config *c, FILE *out);
+/* What renewd.service's sandbox forbids of it, and what allows it; nothing where
+ * nothing is. */
+void config_print_sandbox(const struct config *c, FILE *out);
 /* NULL where there is none of that name; names are compared without regard to case. */
 const struct ca_config *config_ca(const struct config *c, const char *name);
 const struct target_config *config_target(const struct config *c, const char *name);

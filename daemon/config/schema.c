@@ -138,7 +138,7 @@ static const struct schema_key deploy_keys[] = {
 	{ "unit", &value_unit, TARGET(unit), .types = HAPROXY | NGINX | SYSTEMD,
 	  .needed = SYSTEMD, .help = "the server's systemd unit, such as nginx.service" },
 	{ "action", &value_action, TARGET(action), "reload", .types = SYSTEMD,
-	  .help = "what systemd does with it: reload, restart or reload-or-restart" },
+	  .help = "what systemd does: reload, restart, reload-or-restart or start" },
 	{ "pidfile", &value_path, TARGET(pidfile), .types = HAPROXY | NGINX | SIGNAL,
 	  .needed = SIGNAL, .help = "file with the process id of the server" },
 	{ "process", &value_program, TARGET(process), .types = SIGNAL, .needed = SIGNAL,

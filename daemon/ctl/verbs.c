@@ -391,6 +391,8 @@ const struct verb verbs[] = {
 	    "one line for monitoring; exits 0 ok, 1 warning, 2 critical, 3 unknown" },
 	{ "metrics", "", 0, 0, 0, CTL_USAGE, verb_metrics,
 	    "everything that is counted, as Prometheus reads it" },
+	{ "polkit", "", 0, 0, 0, CTL_USAGE, verb_polkit,
+	    "a rule for polkit that allows what the configuration asks systemd for" },
 };
 
 const size_t verb_count = ELEMENTS(verbs);

@@ -116,6 +116,7 @@ int verb_events(const struct ctl *ctl);
 int verb_history(const struct ctl *ctl);
 int verb_bundle(const struct ctl *ctl);
 int verb_metrics(const struct ctl *ctl);
+int verb_polkit(const struct ctl *ctl);
 /* In accounts.c. */
 int verb_accounts(const struct ctl *ctl);
 int verb_rollover(const struct ctl *ctl);

@@ -437,11 +437,11 @@ static const struct {
 	    F "2: [deploy b] needs \"unit\"\n"
 	    F "6: \"type\" must be one of haproxy, nginx, signal, exec, systemd, "
 	    "directory, not \"nginy\"\n" },
-	{ "[deploy a]\ntype = systemd\nunit = nginx\naction = start\npidfile = /p\n"
+	{ "[deploy a]\ntype = systemd\nunit = nginx\naction = begin\npidfile = /p\n"
 	  "[deploy b]\ntype = nginx\nunit = a/b.service\naction = restart\n"
 	  "[deploy c]\ntype = haproxy\nunit = x@.service\n",
 	    F "3: \"unit\" must be the whole name of a unit such as nginx.service, not \"nginx\"\n"
-	    F "4: \"action\" must be one of reload, restart, reload-or-restart, not \"start\"\n"
+	    F "4: \"action\" must be one of reload, restart, reload-or-restart, start, not \"begin\"\n"
 	    F "5: \"pidfile\" does not belong to type \"systemd\"\n"
 	    F "8: \"unit\" must be the whole name of a unit such as nginx.service, not \"a/b.service\"\n"
 	    F "9: \"action\" does not belong to type \"nginx\"\n"
@@ -1039,7 +1039,7 @@ START_TEST(example_uncommented)
 	uncomment(text);
 	c = load(text);
 	ck_assert_uint_eq(c->certificate_count, 1);
-	ck_assert_uint_eq(c->target_count, 6);
+	ck_assert_uint_eq(c->target_count, 7);
 	for (size_t i = 0; i < SECTION_KINDS; i++) {
 		const struct schema_section *s = &schema_sections[i];
 
