@@ -37,7 +37,7 @@ facts_load(struct facts *f, struct store *store, const struct config *config,
 	struct config_errors errors = { 0 };
 	int r;
 
-	*f = (struct facts){ .certificate = c, .now = now };
+	*f = (struct facts){ .certificate = c, .config = config, .now = now };
 	/* Text that is broken by now is for the log of a reload, not for each look. */
 	r = certificate_spec_parse(config, c->name, c->spec, &f->spec, &errors);
 	config_errors_clear(&errors);

@@ -23,6 +23,7 @@ struct facts {
 	size_t deployment_count;
 	struct revocation *revocations; /* that aren't done */
 	size_t revocation_count;
+	const struct config *config; /* lent */
 	enum renewal_activity doing;
 	enum renew_reason due; /* what has to be ordered now, and why */
 	int64_t queued_until;  /* its CA has said so */

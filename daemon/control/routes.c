@@ -23,6 +23,8 @@ static const struct route routes[] = {
 	    "read the configuration again: all of it, or nothing where it is bad" },
 	{ EVHTTP_REQ_GET, "/v1/status", ROUTE_LOOK, status_show,
 	    "the daemon: counts, jobs, CAs, what comes next" },
+	{ EVHTTP_REQ_GET, "/v1/served", ROUTE_LOOK, served_list,
+	    "what HAProxy processes have loaded, known here or not" },
 	{ EVHTTP_REQ_GET, "/v1/polkit", ROUTE_LOOK, polkit_show,
 	    "a rule for polkit that allows what the configuration asks systemd for" },
 	{ EVHTTP_REQ_GET, "/v1/events", ROUTE_LOOK, events_list,

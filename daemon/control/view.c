@@ -13,6 +13,7 @@
 #include "control/facts.h"
 #include "json.h"
 #include "platform/clock.h"
+#include "renew/ocsp_response.h"
 
 #define CRITICAL_PERCENT 12 /* of the life left */
 #define WARNING_PERCENT  25
@@ -409,11 +410,16 @@ write_row(struct json_writer *w, const struct issued *row)
 	json_member_raw(w, "missing", row->missing != NULL ? row->missing : "[]");
 	if (row->revoked_at != 0)
 		view_member_time(w, "revoked_at", row->revoked_at);
+	if (row->ocsp_status != OCSP_NONE) {
+		json_member_string(w, "ocsp", ocsp_status_name(row->ocsp_status));
+		view_member_time(w, "ocsp_next_update", row->ocsp_next_update);
+	}
 	json_close_object(w);
 }
 
 static void
-write_deployment(struct json_writer *w, const struct deployment *d)
+write_deployment(
+    struct json_writer *w, const struct facts *f, const struct deployment *d)
 {
 	json_open_object(w);
 	json_member_string(w, "target", d->target);
@@ -422,6 +428,7 @@ write_deployment(struct json_writer *w, const struct deployment *d)
 	view_member_time(w, "deployed_at", d->deployed_at);
 	view_member_time(w, "verified_at", d->verified_at);
 	json_member_string(w, "detail", d->detail != NULL ? d->detail : "");
+	view_target_write(w, f, d);
 	json_close_object(w);
 }
 
@@ -507,7 +514,7 @@ view_write(struct json_writer *w, const struct facts *f, const struct view *v)
 	json_name(w, "deployments");
 	json_open_array(w);
 	for (size_t i = 0; i < f->deployment_count; i++)
-		write_deployment(w, &f->deployments[i]);
+		write_deployment(w, f, &f->deployments[i]);
 	json_close_array(w);
 	if (f->revocation_count > 0)
 		write_revocations(w, f);

@@ -39,6 +39,7 @@ enum ctl_option {
 	CTL_KEY = 1 << 11,
 	CTL_YES = 1 << 12,
 	CTL_FORMAT = 1 << 13,
+	CTL_SERVED = 1 << 14,
 };
 
 /* What `add` says about a certificate, beside its domains: keys of the configuration.

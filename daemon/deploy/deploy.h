@@ -52,6 +52,8 @@ struct deploy_request *deploy_cancel(struct deploy_request *r);
 bool deploy_reloading(const struct deploy *d);
 void deploy_on_idle(struct deploy *d, void (*idle_cb)(void *arg), void *arg);
 
+/* Is it told of OCSP responses without a reload? */
+bool deploy_takes_staples(const struct target_config *t);
 /* Is a subject's json made use of? */
 bool deploy_wants_json(const struct target_config *t);
 /* Has a target of this configuration files of its own that can be looked at? */

@@ -116,10 +116,13 @@ copy_subject(const struct haproxy_copy *c, size_t i)
 	int r = haproxy_copy_name(
 	    c->run->target->bundle_path, s->certificate, name, sizeof(name));
 
-	for (size_t k = 0; k < HAPROXY_KINDS && r == 0; k++) {
-		snprintf(from, sizeof(from), "%.4000s/haproxy.pem%s", s->bundle_dir,
-		    haproxy_kinds[k]);
-		snprintf(path, sizeof(path), "%s%s", name, haproxy_kinds[k]);
+	for (size_t k = 0; k < 2 * HAPROXY_KINDS && r == 0; k++) {
+		const char *kind = haproxy_kinds[k / 2];
+		const char *end = k % 2 != 0 ? ".ocsp" : "";
+
+		snprintf(from, sizeof(from), "%.4000s/haproxy.pem%s%s", s->bundle_dir,
+		    kind, end);
+		snprintf(path, sizeof(path), "%s%s%s", name, kind, end);
 		r = copy(from, path);
 		if (r < 0)
 			run_subject_failed(

@@ -29,6 +29,12 @@ types_get(enum target_type type)
 }
 
 bool
+deploy_takes_staples(const struct target_config *t)
+{
+	return t != NULL && types_get(t->type)->staples && t->sockets.n > 0;
+}
+
+bool
 deploy_wants_json(const struct target_config *t)
 {
 	return t != NULL && types_get(t->type)->json;

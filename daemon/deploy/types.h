@@ -21,7 +21,8 @@ struct deploy_type {
 	/* It makes a server read all its bundles: one run serves all that was
 	 * collected. Otherwise there is one run for each certificate. */
 	bool whole;
-	bool json; /* reads its subject's */
+	bool json;    /* reads its subject's */
+	bool staples; /* takes OCSP responses over the target's sockets */
 	/* Begins, and may end the run at once. A negative errno fails the run. */
 	int (*start)(struct run *r);
 	/* Frees r->state, and ends what still goes on. Called once for each start. */

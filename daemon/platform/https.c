@@ -68,6 +68,7 @@ struct https_request {
 	char *sent_body;
 	struct buffer body;
 	bool too_large;
+	size_t max_body;
 	char *fields[FIELD_COUNT];
 	char *trust_file;
 	char error[CURL_ERROR_SIZE];
@@ -87,7 +88,7 @@ body_cb(char *data, size_t size, size_t count, void *arg)
 	struct https_request *r = arg;
 	size_t len = size * count;
 
-	if (r->body.len + len > BODY_MAX) {
+	if (r->body.len + len > r->max_body) {
 		r->too_large = true;
 		return 0;
 	}
@@ -339,17 +340,19 @@ set_trust(CURL *easy, const struct https_options *options)
 }
 
 static void
-set_limits(struct https_request *r)
+set_limits(struct https_request *r, const struct https_options *options)
 {
 	CURL *easy = r->easy;
 
-	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https");
+	r->max_body = options->max_body != 0 ? options->max_body : BODY_MAX;
+	curl_easy_setopt(
+	    easy, CURLOPT_PROTOCOLS_STR, options->plain ? "http,https" : "https");
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS);
 	curl_easy_setopt(easy, CURLOPT_TIMEOUT, TOTAL_SECONDS);
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(easy, CURLOPT_MAXFILESIZE, (long)BODY_MAX);
+	curl_easy_setopt(easy, CURLOPT_MAXFILESIZE, (long)r->max_body);
 	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 16384L);
 	curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); /* a proxy's */
 	curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
@@ -424,7 +427,7 @@ https_send(struct https *h, const struct https_options *options,
 		r->trust_file = strdup(options->trust_file);
 	if (r->easy == NULL || (options->trust_file != NULL && r->trust_file == NULL))
 		return -ENOMEM;
-	set_limits(r);
+	set_limits(r, options);
 	set_trust(r->easy, options);
 	if (options->proxy != NULL)
 		curl_easy_setopt(r->easy, CURLOPT_PROXY, options->proxy);

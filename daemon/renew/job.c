@@ -20,6 +20,7 @@
 #include "renew/due.h"
 #include "renew/files.h"
 #include "renew/hours.h"
+#include "renew/ocsp.h"
 #include "renew/order.h"
 #include "renew/own_key.h"
 #include "renew/said.h"
@@ -114,6 +115,8 @@ note_written(struct job *j, int r)
 		c->placeholder_since = clock_now();
 	free(c->bundled);
 	c->bundled = due_bundle(j->spec, j->issued, j->issued_count);
+	if (j->issued_count > 0)
+		ocsp_place(j->renewals, c->id, j->spec->key_count > 1);
 	said_forget(j->renewals->said, c->id, SAID_FILES);
 	log_line(LOG_INFO, &(struct log_fields){ .certificate = c->name },
 	    j->issued_count > 0 ? "files written" : "placeholder written");

@@ -18,6 +18,7 @@ struct ca;
 struct ca_limits;
 struct deactivator;
 struct job;
+struct ocsp;
 struct queue;
 struct repair;
 struct revoker;
@@ -38,6 +39,7 @@ struct renewals {
 	size_t ca_count;
 	TAILQ_HEAD(job_list, job) jobs;
 	struct ari *ari;
+	struct ocsp *ocsp;
 	LIST_HEAD(account_wishes, account_wish) wishes;
 	bool revive;           /* certificates may be parked for a CA that goes on */
 	size_t ordering;       /* jobs that are at a CA */
@@ -140,6 +142,9 @@ char *job_describe(const struct acme_result *failure, int64_t now);
 /* Its files can't be written. A placeholder's are no failure of an attempt: it stops no
  * order. */
 void job_note_unwritten(struct job *j, int r);
+/* Those of its targets that take an OCSP response without a reload are told again. */
+int renewals_restaple(
+    struct renewals *r, struct certificate *c, const struct certificate_spec *spec);
 /* A certificate whose text means nothing by the configuration in force. */
 void job_note_unreadable(struct certificate *c, const char *why);
 

@@ -19,6 +19,7 @@
 #include "renew/due.h"
 #include "renew/files.h"
 #include "renew/job.h"
+#include "renew/ocsp.h"
 #include "schedule/schedule.h"
 
 #define BATCH        64
@@ -115,6 +116,8 @@ rewrite(struct repair *p, struct job *j)
 		return FAILED;
 	}
 	say_written(p, j);
+	if (j->issued_count > 0)
+		ocsp_place(p->renewals, c->id, j->spec->key_count > 1);
 	free(c->bundled);
 	c->bundled = due_bundle(j->spec, j->issued, j->issued_count);
 	if (j->issued_count == 0 && c->placeholder_since == 0)

@@ -9,13 +9,14 @@ import threading
 
 import pytest
 
+from programs.authority import self_signed
 from programs.haproxy import HAProxy
 from programs.nginx import Nginx
 from programs.place import Place
 from programs.ports import free_port
 from programs.program import wait_until
 from programs.renewd import Renewd
-from programs.tls import served
+from programs.tls import Leaf, served
 
 NAME = "shop.example.test"
 
@@ -120,6 +121,45 @@ def test_hot_update(place: Place, renewd: Renewd, how: str) -> None:
             renewd.leaf(NAME, f"cert.{key}.pem").fingerprint
     key_lines = renewd.bundle(NAME, "privkey.pem").read_text().splitlines()
     assert key_lines[1] not in renewd.output()
+
+
+def test_show_served(place: Place, renewd: Renewd) -> None:
+    """What processes have loaded, also what nobody here knows; and who can't be asked."""
+    issued(renewd, NAME, keys=["ecdsa-p256", "rsa-2048"])
+    stranger = self_signed(place.path, ["stranger.example.test"])
+    mixed = place.path / "mixed.pem"
+    mixed.write_text(stranger.cert.read_text() + stranger.key.read_text())
+    port = free_port()
+    haproxy = HAProxy(place, frontend(port, renewd.bundle(NAME, "haproxy.pem"), mixed))
+    haproxy.start()
+    renewd.set("deploy edge", type="haproxy", socket=[haproxy.admin_socket, haproxy.master_socket,
+                                                      place.path / "nothing.sock"])
+    renewd.set("deploy copies", type="directory", cert_path=place.path / "copy.pem")
+    renewd.add_certificate(NAME, deploy="copies")
+    renewd.reload()
+    deployment(renewd, NAME, "copies", "deployed")
+    shown = {row["key"].partition("-")[0]: row["serial"]
+             for row in renewd.certificate(NAME)["certificates"]}
+    done = renewd.ctl("show", "--served")
+    assert "nothing.sock: No such file or directory" in done.stderr
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    assert len(rows) == 6 and {row[6] for row in rows} == \
+        {haproxy.admin_socket, haproxy.master_socket}
+    assert sorted((row[0], row[3], row[5]) for row in rows[:3]) == sorted([
+        ("current", shown["ecdsa"], NAME), ("current", shown["rsa"], NAME),
+        ("unknown", Leaf.of_file(mixed).serial, "-")])
+    renewd.ctl("renew", "--force", "--wait", NAME)
+    rows = [line.split("\t") for line in renewd.ctl("show", "--served").stdout.splitlines()]
+    assert [row[0] for row in rows[:3]].count("old") == 2
+    row = deployment(renewd, NAME, "copies", "deployed")
+    assert (row["type"], row["where"], row["check"]) == \
+        ("directory", str(place.path / "copy.pem"), "files")
+    assert len(row["serials"]) == 2
+    line = next(line for line in renewd.ctl("show", NAME).stdout.splitlines()
+                if line.startswith("deployment\tcopies\tdeployed"))
+    assert line.endswith(f"\tdirectory\t{place.path}/copy.pem\tfiles")
+    assert renewd.ctl("show", check=False).returncode == 2
+    assert renewd.ctl("show", NAME, "--served", check=False).returncode == 2
 
 
 def test_two_processes(place: Place, renewd: Renewd) -> None:
