@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "cert.h"
+#include "certder.h"
 #include "deploy/directory_form.h"
 #include "deploy/run.h"
 #include "platform/file.h"
@@ -21,8 +22,6 @@
 #include "platform/log.h"
 #include "platform/parent.h"
 #include "platform/secret.h"
-
-#include <openssl/x509.h>
 
 #define FILE_SIZE_MAX (256 * 1024)
 #define PAIRS         2
@@ -96,8 +95,8 @@ read_pair(int dir, const char *suffix, struct directory_pair *ret)
 		r = acme_chain_parse(ret->texts[COPY_FULLCHAIN],
 		    ret->lens[COPY_FULLCHAIN], &ret->chain, NULL);
 	if (r == 0)
-		ret->rsa = EVP_PKEY_get_base_id(
-			       X509_get0_pubkey(cert_leaf(ret->chain))) == EVP_PKEY_RSA;
+		ret->rsa =
+		    acme_key_type_is_rsa(certder_key_type(cert_leaf(ret->chain)));
 	return r;
 }
 

@@ -77,12 +77,20 @@ make_bundle(const struct directory_pair *pair, char **ret, size_t *ret_len)
 static int
 make_cert_der(const struct directory_pair *pair, char **ret, size_t *ret_len)
 {
-	unsigned char *der;
-	int r = cert_leaf_der(pair->chain, &der, ret_len);
+	size_t len;
+	const unsigned char *der = cert_leaf_der(pair->chain, &len);
 
-	if (r == 0)
-		*ret = (char *)der;
-	return r;
+	return copy(der, len, ret, ret_len);
+}
+
+/* As OpenSSL has it; NULL without memory. */
+static X509 *
+load_leaf(const struct directory_pair *pair)
+{
+	size_t len;
+	const unsigned char *der = cert_leaf_der(pair->chain, &len);
+
+	return d2i_X509(NULL, &der, (long)len);
 }
 
 static int
@@ -134,15 +142,16 @@ make_pkcs12(const struct directory_pair *pair, const char *password, const char 
 	_cleanup_(acme_key_freep) struct acme_key *key = NULL;
 	_cleanup_(free_certs) STACK_OF(X509) *certs = NULL;
 	_cleanup_(free_pkcs12) PKCS12 *p = NULL;
+	_cleanup_(free_cert) X509 *leaf = load_leaf(pair);
 	unsigned char *der = NULL;
-	int r = load_key(pair, &key), len;
+	int r = leaf != NULL ? load_key(pair, &key) : -ENOMEM, len;
 
 	if (r == 0)
 		r = load_chain(pair, &certs);
 	if (r < 0)
 		return r;
-	p = PKCS12_create(password, name, acme_key_evp(key), cert_leaf(pair->chain),
-	    certs, 0, 0, 0, 0, 0);
+	p = PKCS12_create(
+	    password, name, acme_key_evp(key), leaf, certs, 0, 0, 0, 0, 0);
 	len = p != NULL ? i2d_PKCS12(p, &der) : -1;
 	ERR_clear_error();
 	if (len < 0)
@@ -197,15 +206,15 @@ same_pkcs12(
 	const unsigned char *data = (const unsigned char *)is;
 	_cleanup_(free_pkcs12) PKCS12 *p = d2i_PKCS12(NULL, &data, (long)len);
 	_cleanup_(free_evp) EVP_PKEY *evp = NULL;
-	_cleanup_(free_cert) X509 *cert = NULL;
+	_cleanup_(free_cert) X509 *cert = NULL, *leaf = load_leaf(pair);
 	_cleanup_(free_certs) STACK_OF(X509) *certs = NULL;
 	_cleanup_(acme_key_freep) struct acme_key *key = NULL;
 	bool same;
 
 	same = p != NULL && PKCS12_parse(p, password, &evp, &cert, &certs) == 1 &&
 	    evp != NULL && cert != NULL && load_key(pair, &key) == 0 &&
-	    EVP_PKEY_eq(evp, acme_key_evp(key)) == 1 &&
-	    X509_cmp(cert, cert_leaf(pair->chain)) == 0 && same_chain(pair, certs);
+	    EVP_PKEY_eq(evp, acme_key_evp(key)) == 1 && leaf != NULL &&
+	    X509_cmp(cert, leaf) == 0 && same_chain(pair, certs);
 	ERR_clear_error();
 	return same;
 }
