@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from programs.authority import self_signed
-from programs.haproxy import HAProxy
+from programs.haproxy import HAProxy, Unavailable
 from programs.nginx import Nginx
 from programs.place import Place
 from programs.ports import free_port
@@ -82,8 +82,22 @@ def issued(renewd: Renewd, *names: str, **keys: object) -> None:
         renewd.wait_state(name)
 
 
+VERSIONS = [pytest.param(False, id="installed"), pytest.param(True, id="newest")]
+
+
+def start_haproxy(place: Place, config: str, global_lines: str = "",
+                  newer: bool = False) -> HAProxy:
+    try:
+        haproxy = HAProxy(place, config, global_lines, newer)
+    except Unavailable as why:
+        pytest.skip(str(why))
+    haproxy.start()
+    return haproxy
+
+
+@pytest.mark.parametrize("newer", VERSIONS)
 @pytest.mark.parametrize("how", ["file", "directory", "crt-list", "master", "tcp"])
-def test_hot_update(place: Place, renewd: Renewd, how: str) -> None:
+def test_hot_update(place: Place, renewd: Renewd, how: str, newer: bool) -> None:
     """A pair of certificates is replaced while visitors come, and no process changes."""
     issued(renewd, NAME, keys=["ecdsa-p256", "rsa-2048"])
     port, api = free_port(), free_port()
@@ -96,9 +110,8 @@ def test_hot_update(place: Place, renewd: Renewd, how: str) -> None:
         crt_list = place.path / "list"
         crt_list.write_text(f"{flat}/{NAME}.pem [alpn h2,http/1.1]\n")
         words = f"crt-list {crt_list}"
-    haproxy = HAProxy(place, frontend(port).replace("ssl ", f"ssl {words}"),
-                      f"stats socket 127.0.0.1:{api} level admin")
-    haproxy.start()
+    haproxy = start_haproxy(place, frontend(port).replace("ssl ", f"ssl {words}"),
+                            f"stats socket 127.0.0.1:{api} level admin", newer)
     sockets = {"master": haproxy.master_socket, "tcp": f"127.0.0.1:{api}"}
     renewd.set("deploy edge", type="haproxy", socket=sockets.get(how, haproxy.admin_socket))
     renewd.add_certificate(NAME, deploy="edge")
