@@ -217,9 +217,9 @@ issued_find_serial(
     struct store *s, const char *serial, char **ret_name, bool *ret_current)
 {
 	struct statement *q = store_read(s,
-	    "SELECT c.name, i.current FROM issued i"
-	    " JOIN certificates c ON c.id = i.certificate WHERE i.serial = ?"
-	    " ORDER BY i.current DESC LIMIT 1");
+	    /* the name is that of the row with the maximum; one row also of none */
+	    "SELECT c.name, max(i.current) FROM issued i"
+	    " JOIN certificates c ON c.id = i.certificate WHERE i.serial = ?");
 	int r;
 
 	bind_text(q, serial);
@@ -229,7 +229,7 @@ issued_find_serial(
 	r = column_copy(q, ret_name);
 	*ret_current = column_integer(q) != 0;
 	statement_reset(q);
-	return r;
+	return r == 0 && *ret_name == NULL ? -ENOENT : r;
 }
 
 int
