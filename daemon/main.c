@@ -92,6 +92,8 @@ main(int argc, char **argv)
 		return daemon_run(config) < 0 ? 1 : 0;
 	if (arguments.mode == PRINT)
 		config_print(config, stdout);
+	else
+		config_print_sandbox(config, stderr);
 	config_free(config);
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return 0;

@@ -18,6 +18,7 @@
 
 #include "bundle/bundle_private.h"
 #include "bundle/generation.h"
+#include "bundle/staple.h"
 #include "platform/file.h"
 #include "platform/room.h"
 #include "scope.h"
@@ -168,7 +169,9 @@ bundle_remove(struct bundles *b, const char *name)
 	r = bundles_read_live(b, name, &live);
 	if (r < 0)
 		return r;
-	r = flat_remove(&b->flat, name, 0);
+	r = staple_forget(b, name);
+	if (r == 0)
+		r = flat_remove(&b->flat, name, 0);
 	if (r >= 0)
 		r = flat_sync(&b->flat);
 	if (r == 0)
@@ -186,6 +189,18 @@ bundle_path(const struct bundles *b, const char *name)
 	char *path;
 
 	return asprintf(&path, "%s/%s", b->path, name) < 0 ? NULL : path;
+}
+
+int
+bundle_flat(const struct bundles *b)
+{
+	return b->flat.fd;
+}
+
+const char *
+bundle_base(const struct bundles *b)
+{
+	return b->flat.base;
 }
 
 int

@@ -72,6 +72,10 @@ int bundle_remove(struct bundles *b, const char *name);
 /* bundle_dir/NAME, to be freed. */
 char *bundle_path(const struct bundles *b, const char *name);
 
+/* For staple.c, lent: the flat directory, and how its links name bundle_dir. */
+int bundle_flat(const struct bundles *b);
+const char *bundle_base(const struct bundles *b);
+
 /* The one bundle for HAProxy: leaf, chain, key. Secret: free it with acme_wipe_free().
  */
 int bundle_haproxy_pem(const struct bundle_pair *pair, char **ret, size_t *ret_len);

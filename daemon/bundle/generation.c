@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "bundle/staple.h"
 #include "platform/file.h"
 #include "scope.h"
 
@@ -223,14 +224,24 @@ file_same(int dirfd, const struct compose_file *f, mode_t mode, gid_t group)
 	return same;
 }
 
+/* They come and go beside what is of one generation. */
+static bool
+is_staple(const char *name)
+{
+	size_t len = strlen(name), end = strlen(STAPLE_SUFFIX);
+
+	return len > end && strcmp(name + len - end, STAPLE_SUFFIX) == 0;
+}
+
 static size_t
 count_entries(int dirfd)
 {
 	_cleanup_(close_dirp) DIR *d = open_list(dirfd);
+	struct dirent *entry;
 	size_t n = 0;
 
-	while (d != NULL && readdir(d) != NULL)
-		n++;
+	while (d != NULL && (entry = readdir(d)) != NULL)
+		n += !is_staple(entry->d_name);
 	return n;
 }
 

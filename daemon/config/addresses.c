@@ -131,19 +131,6 @@ read_api_sockets(struct parse *p, struct words *w, void *object)
 	return r < 0 ? r : value_take_words(p, w, object);
 }
 
-/* Each certificate's is another. */
-static int
-read_bundle_path(struct parse *p, struct words *w, void *object)
-{
-	int r;
-
-	if (strstr(w->v[0], "{name}") == NULL)
-		return value_must_be(
-		    p, "a path with {name} in it, for the certificate's name", w->v[0]);
-	r = value_check_path(p, w->v[0]);
-	return r < 0 ? r : value_take_text(p, w, object);
-}
-
 /* Printable ASCII without what can't be in a URL, and a host behind the scheme. */
 static bool
 is_url(const char *text, const char *scheme)
@@ -237,8 +224,6 @@ read_contact(struct parse *p, struct words *w, void *object)
 
 const struct value_type value_api_sockets = { INI_LIST, read_api_sockets,
 	value_print_words, value_clear_words, NULL };
-const struct value_type value_bundle_path = { INI_TEXT, read_bundle_path,
-	value_print_text, value_clear_text, NULL };
 const struct value_type value_listen = { INI_LIST, read_listen, value_print_words,
 	value_clear_words, NULL };
 const struct value_type value_directory = { INI_TEXT, read_directory, value_print_text,

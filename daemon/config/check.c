@@ -138,10 +138,45 @@ check_account_keys(struct load *l)
 		}
 }
 
+/* Has it a file that is the same for all certificates? */
+static bool
+is_shared(const struct target_config *t)
+{
+	bool shared =
+	    t->bundle_path != NULL && strstr(t->bundle_path, "{name}") == NULL;
+
+	for (size_t i = 0; i < COPY_KINDS && !shared; i++)
+		shared = t->copies[i] != NULL && strstr(t->copies[i], "{name}") == NULL;
+	return t->type == TARGET_DIRECTORY && shared;
+}
+
+/* One certificate's files would be another's. */
+static void
+check_targets(struct load *l, const struct certificate_text *text,
+    const struct certificate_spec *spec, const char **writers)
+{
+	for (size_t i = 0; i < spec->deploy.n; i++) {
+		const struct target_config *t = config_target(l->c, spec->deploy.v[i]);
+		size_t index = t != NULL ? (size_t)(t - l->c->targets) : 0;
+
+		if (t == NULL || !is_shared(t))
+			continue;
+		if (writers[index] == NULL) {
+			writers[index] = text->name;
+			continue;
+		}
+		l->failed = true;
+		config_errors_add(l->errors, text->file, text->line, "deploy",
+		    "[certificate %s] would overwrite the files of [certificate %s]: "
+		    "each path of [deploy %s] needs {name} in it",
+		    text->name, writers[index], t->name);
+	}
+}
+
 /* Reads it once more, now that all it may refer to is known. */
 static int
 check_certificate(struct load *l, const struct certificate_text *text,
-    const struct section *defaults, size_t *line, bool *said)
+    const struct section *defaults, size_t *line, bool *said, const char **writers)
 {
 	_cleanup_(certificate_spec_freep) struct certificate_spec *spec = NULL;
 	_cleanup_free_ char *copy = strdup(text->spec);
@@ -157,6 +192,8 @@ check_certificate(struct load *l, const struct certificate_text *text,
 	r = parse_certificate(l->c, &s, defaults, &spec, l->errors);
 	if (r == -EBADMSG)
 		l->failed = true;
+	else if (r == 0)
+		check_targets(l, text, spec, writers);
 	return r == -ENOMEM ? r : check_cas(l, text, &s, defaults, said);
 }
 
@@ -182,16 +219,18 @@ check_certificates(struct load *l)
 	_cleanup_free_ char *text =
 	    strdup(l->c->defaults != NULL ? l->c->defaults : "");
 	_cleanup_free_ bool *said = calloc(l->c->ca_count, PARSE_NEEDS * sizeof(*said));
+	_cleanup_free_ const char **writers =
+	    calloc(l->c->target_count + 1, sizeof(*writers));
 	struct section defaults;
 	size_t line = 0;
 	int r;
 
-	if (text == NULL || said == NULL)
+	if (text == NULL || said == NULL || writers == NULL)
 		return -ENOMEM;
 	r = check_defaults(l, &defaults, text);
 	for (size_t i = 0; r == 0 && i < l->c->certificate_count; i++)
 		r = check_certificate(
-		    l, &l->c->certificates[i], &defaults, &line, said);
+		    l, &l->c->certificates[i], &defaults, &line, said, writers);
 	return r;
 }
 

@@ -59,6 +59,19 @@ enum target_type {
 	TARGET_SIGNAL = 3,
 	TARGET_EXEC = 4,
 	TARGET_SYSTEMD = 5,
+	TARGET_DIRECTORY = 6,
+};
+
+/* The files of a directory target. */
+enum copy_kind {
+	COPY_CERT,
+	COPY_CHAIN,
+	COPY_FULLCHAIN,
+	COPY_KEY,
+	COPY_PKCS12,
+	COPY_CERT_DER,
+	COPY_KEY_DER,
+	COPY_KINDS,
 };
 
 /* Hours of a day, in local time. */
@@ -90,14 +103,19 @@ enum verify_names { VERIFY_NAMES_FIRST, VERIFY_NAMES_ALL };
 struct target_config {
 	char *name;
 	enum target_type type;
-	struct words sockets;    /* haproxy: its runtime API */
-	char *bundle_path;       /* haproxy: has {name} in it, or NULL */
-	char *master_socket;     /* haproxy */
-	char *unit;              /* haproxy nginx systemd */
-	enum unit_action action; /* systemd */
-	char *pidfile;           /* haproxy nginx signal */
-	char *process;           /* signal; nginx and haproxy have theirs as default */
-	int signal;              /* signal */
+	struct words sockets;       /* haproxy: its runtime API */
+	char *bundle_path;          /* haproxy: has {name} in it, or NULL; directory */
+	char *copies[COPY_KINDS];   /* directory: paths, NULL where it isn't wanted */
+	char *pkcs12_password_file; /* directory */
+	char *owner;                /* directory; NULL: as it comes */
+	char *group;                /* the same */
+	mode_t mode;                /* directory */
+	char *master_socket;        /* haproxy */
+	char *unit;                 /* haproxy nginx systemd */
+	enum unit_action action;    /* systemd */
+	char *pidfile;              /* haproxy nginx signal */
+	char *process; /* signal; nginx and haproxy have theirs as default */
+	int signal;    /* signal */
 	struct words test_command; /* nginx */
 	struct words command;      /* exec */
 	struct duration timeout;   /* exec, test_command */
@@ -191,6 +209,9 @@ int config_load(const char *path, struct config **ret, struct config_errors *err
 struct config *config_free(struct config *c);
 /* What is in force, as INI, defaults included, secrets masked. */
 void config_print(const struct config *c, FILE *out);
+/* What renewd.service's sandbox forbids of it, and what allows it; nothing where
+ * nothing is. */
+void config_print_sandbox(const struct config *c, FILE *out);
 /* NULL where there is none of that name; names are compared without regard to case. */
 const struct ca_config *config_ca(const struct config *c, const char *name);
 const struct target_config *config_target(const struct config *c, const char *name);

@@ -266,6 +266,7 @@ static const char *const type_names[] = {
 	[TARGET_SIGNAL] = "signal",
 	[TARGET_EXEC] = "exec",
 	[TARGET_SYSTEMD] = "systemd",
+	[TARGET_DIRECTORY] = "directory",
 };
 
 static int
@@ -283,6 +284,30 @@ parse_target_row(
 	value_error(
 	    p, "\"%s\" does not belong to type \"%s\"", key->name, type_names[t->type]);
 	return 0;
+}
+
+/* Each file has a place of its own, and PKCS#12 a password. */
+static void
+check_copies(struct parse *p, const struct section *s, const struct target_config *t)
+{
+	const char *paths[COPY_KINDS + 1];
+	size_t n = 0;
+
+	if (t->bundle_path != NULL)
+		paths[n++] = t->bundle_path;
+	for (size_t i = 0; i < COPY_KINDS; i++)
+		if (t->copies[i] != NULL)
+			paths[n++] = t->copies[i];
+	if (n == 0 && !p->failed)
+		complain(p, s, NULL,
+		    "needs \"fullchain_path\", \"key_path\" or another path of a file");
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < i; k++)
+			if (strcmp(paths[i], paths[k]) == 0)
+				complain(p, s, NULL, "has one path for two files");
+	if (t->copies[COPY_PKCS12] != NULL && !section_gives(s, "pkcs12_password_file"))
+		complain(p, s, "pkcs12_path",
+		    "has \"pkcs12_path\" without \"pkcs12_password_file\"");
 }
 
 static void
@@ -303,6 +328,8 @@ check_needed(struct parse *p, const struct section *s, const struct target_confi
 	    !section_gives(s, "pidfile"))
 		complain(p, s, NULL,
 		    "needs \"socket\", \"master_socket\", \"unit\" or \"pidfile\"");
+	if (t->type == TARGET_DIRECTORY)
+		check_copies(p, s, t);
 	if (t->type == TARGET_NGINX && !section_gives(s, "unit") &&
 	    !section_gives(s, "pidfile"))
 		complain(p, s, NULL, "needs \"unit\" or \"pidfile\"");

@@ -17,11 +17,12 @@
 #define TARGET(field)      offsetof(struct target_config, field)
 #define CERTIFICATE(field) offsetof(struct certificate_spec, field)
 
-#define HAPROXY TYPE_BIT(TARGET_HAPROXY)
-#define NGINX   TYPE_BIT(TARGET_NGINX)
-#define SIGNAL  TYPE_BIT(TARGET_SIGNAL)
-#define EXEC    TYPE_BIT(TARGET_EXEC)
-#define SYSTEMD TYPE_BIT(TARGET_SYSTEMD)
+#define HAPROXY   TYPE_BIT(TARGET_HAPROXY)
+#define NGINX     TYPE_BIT(TARGET_NGINX)
+#define SIGNAL    TYPE_BIT(TARGET_SIGNAL)
+#define EXEC      TYPE_BIT(TARGET_EXEC)
+#define SYSTEMD   TYPE_BIT(TARGET_SYSTEMD)
+#define DIRECTORY TYPE_BIT(TARGET_DIRECTORY)
 
 /* clang-format off */
 static const struct schema_key renewd_keys[] = {
@@ -129,7 +130,7 @@ static const struct schema_key certificate_keys[] = {
 
 static const struct schema_key deploy_keys[] = {
 	{ "type", &value_target_type, TARGET(type),
-	  .help = "what it is: haproxy, nginx, systemd, signal or exec" },
+	  .help = "what it is: haproxy, nginx, systemd, signal, exec or directory" },
 	{ "socket", &value_api_sockets, TARGET(sockets), .max = 16, .types = HAPROXY,
 	  .help = "HAProxy's runtime API: UNIX sockets, or ports of loopback addresses" },
 	{ "master_socket", &value_socket, TARGET(master_socket), .types = HAPROXY,
@@ -137,7 +138,7 @@ static const struct schema_key deploy_keys[] = {
 	{ "unit", &value_unit, TARGET(unit), .types = HAPROXY | NGINX | SYSTEMD,
 	  .needed = SYSTEMD, .help = "the server's systemd unit, such as nginx.service" },
 	{ "action", &value_action, TARGET(action), "reload", .types = SYSTEMD,
-	  .help = "what systemd does with it: reload, restart or reload-or-restart" },
+	  .help = "what systemd does: reload, restart, reload-or-restart or start" },
 	{ "pidfile", &value_path, TARGET(pidfile), .types = HAPROXY | NGINX | SIGNAL,
 	  .needed = SIGNAL, .help = "file with the process id of the server" },
 	{ "process", &value_program, TARGET(process), .types = SIGNAL, .needed = SIGNAL,
@@ -150,8 +151,31 @@ static const struct schema_key deploy_keys[] = {
 	  .needed = EXEC, .help = "program and arguments; no shell" },
 	{ "timeout", &value_duration, TARGET(timeout), "2m", .min = 1, .max = 86400,
 	  .types = EXEC, .help = "after which the program is ended" },
-	{ "bundle_path", &value_bundle_path, TARGET(bundle_path), .types = HAPROXY,
-	  .help = "where HAProxy reads a bundle, with {name} for the certificate's" },
+	{ "bundle_path", &value_bundle_path, TARGET(bundle_path),
+	  .types = HAPROXY | DIRECTORY,
+	  .help = "where a bundle of all is to be, with {name} for the certificate's" },
+	{ "cert_path", &value_copy_path, TARGET(copies[COPY_CERT]), .types = DIRECTORY,
+	  .help = "where the certificate alone is to be, as PEM" },
+	{ "chain_path", &value_copy_path, TARGET(copies[COPY_CHAIN]), .types = DIRECTORY,
+	  .help = "where its chain is to be, as PEM" },
+	{ "fullchain_path", &value_copy_path, TARGET(copies[COPY_FULLCHAIN]),
+	  .types = DIRECTORY, .help = "where both are to be, as PEM" },
+	{ "key_path", &value_copy_path, TARGET(copies[COPY_KEY]), .types = DIRECTORY,
+	  .help = "where the private key is to be, PKCS#8 as PEM" },
+	{ "pkcs12_path", &value_copy_path, TARGET(copies[COPY_PKCS12]), .types = DIRECTORY,
+	  .help = "where all is to be as PKCS#12, for Java and Windows" },
+	{ "pkcs12_password_file", &value_secret, TARGET(pkcs12_password_file),
+	  .types = DIRECTORY, .help = "file of its password, or credential:NAME" },
+	{ "cert_der_path", &value_copy_path, TARGET(copies[COPY_CERT_DER]),
+	  .types = DIRECTORY, .help = "where the certificate is to be as DER" },
+	{ "key_der_path", &value_copy_path, TARGET(copies[COPY_KEY_DER]),
+	  .types = DIRECTORY, .help = "where the private key is to be, PKCS#8 as DER" },
+	{ "owner", &value_user, TARGET(owner), .types = DIRECTORY,
+	  .help = "user that the files are to belong to; for a renewd that is root" },
+	{ "group", &value_group, TARGET(group), .types = DIRECTORY,
+	  .help = "group of the files; the daemon's user must be in it" },
+	{ "mode", &value_mode, TARGET(mode), "0640", .max = 0640, .types = DIRECTORY,
+	  .help = "mode of the files, 0640 at most" },
 	{ "verify", &value_verify, TARGET(verify), .max = 16,
 	  .help = "numeric addresses with a port, where its certificates have to be served;"
 	  " smtp://, imap://, pop3://, ldap:// or postgres:// before one: with STARTTLS" },

@@ -23,7 +23,7 @@ enum section_kind {
 	SECTION_KINDS,
 };
 
-#define SCHEMA_KEYS_MAX 24 /* in one section */
+#define SCHEMA_KEYS_MAX 48 /* in one section */
 
 struct schema_key {
 	const char *name;

@@ -167,17 +167,25 @@ read_program(struct parse *p, struct words *w, void *object)
 	return value_take_text(p, w, object);
 }
 
-/* systemd.unit(5); a template's instance counts, a template doesn't. */
+/* systemd.unit(5); a template's instance counts, a template doesn't. {name} is for type
+ * systemd, which asks for one after the other. */
 static int
 read_unit(struct parse *p, struct words *w, void *object)
 {
 	static const char allowed[] =
 	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	    "0123456789:-_.\\@";
+	static const char mark[] = "{name}";
 	const char *word = w->v[0], *suffix = strrchr(word, '.');
+	size_t plain = strspn(word, allowed);
 
-	if (strlen(word) > UNIT_NAME_MAX || word[strspn(word, allowed)] != '\0' ||
-	    suffix == NULL || suffix == word || suffix[-1] == '@' || suffix[1] == '\0')
+	if (((const struct target_config *)object)->type == TARGET_SYSTEMD &&
+	    strncmp(word + plain, mark, strlen(mark)) == 0) {
+		plain += strlen(mark);
+		plain += strspn(word + plain, allowed);
+	}
+	if (strlen(word) > UNIT_NAME_MAX || word[plain] != '\0' || suffix == NULL ||
+	    suffix == word || suffix[-1] == '@' || suffix[1] == '\0')
 		return value_must_be(
 		    p, "the whole name of a unit such as nginx.service", word);
 	return value_take_text(p, w, object);
@@ -282,6 +290,7 @@ static const struct choice target_choices[] = {
 	{ "signal", TARGET_SIGNAL },
 	{ "exec", TARGET_EXEC },
 	{ "systemd", TARGET_SYSTEMD },
+	{ "directory", TARGET_DIRECTORY },
 	{ NULL, 0 },
 };
 
@@ -295,6 +304,7 @@ static const struct choice action_choices[] = {
 	{ "reload", UNIT_RELOAD },
 	{ "restart", UNIT_RESTART },
 	{ "reload-or-restart", UNIT_RELOAD_OR_RESTART },
+	{ "start", UNIT_START },
 	{ NULL, 0 },
 };
 

@@ -43,12 +43,12 @@ struct value_type {
 
 extern const struct value_type value_account_key, value_action, value_api_sockets,
     value_bool, value_bundle_path, value_cas, value_challenges, value_command,
-    value_contact, value_directory, value_domains, value_duration, value_group,
-    value_hmac, value_interval, value_keys, value_listen, value_log_level, value_mode,
-    value_number, value_path, value_paths, value_profile, value_program, value_proxy,
-    value_redirect, value_renew_before, value_secret, value_signal, value_socket,
-    value_target_type, value_targets, value_title, value_unit, value_verify,
-    value_verify_names, value_windows, value_word;
+    value_contact, value_copy_path, value_directory, value_domains, value_duration,
+    value_group, value_hmac, value_interval, value_keys, value_listen, value_log_level,
+    value_mode, value_number, value_path, value_paths, value_profile, value_program,
+    value_proxy, value_redirect, value_renew_before, value_secret, value_signal,
+    value_socket, value_target_type, value_targets, value_title, value_unit, value_user,
+    value_verify, value_verify_names, value_windows, value_word;
 
 /* Says what is wrong; -EBADMSG, to be returned. */
 int value_error(struct parse *p, const char *format, ...)

@@ -24,13 +24,16 @@
 #include "control/call.h"
 #include "control/endpoint.h"
 #include "control/events.h"
+#include "control/named.h"
 #include "control/peer.h"
 #include "control/problem.h"
 #include "control/refusal.h"
 #include "control/routes.h"
+#include "json.h"
 #include "platform/clock.h"
 #include "platform/group.h"
 #include "platform/log.h"
+#include "renew/renewal.h"
 #include "scope.h"
 
 #define HEADERS_MAX    (16 * 1024)
@@ -339,6 +342,21 @@ start(struct control *c)
 	return 0;
 }
 
+/* For programs that are run for a certificate: what GET would answer. */
+static int
+describe_cb(const struct certificate *certificate, char **ret, void *arg)
+{
+	struct control *c = arg;
+	struct json_writer *w = json_writer_new();
+	int r = c->service.config != NULL ? named_write(w, &c->service, certificate)
+					  : -EAGAIN;
+
+	if (r == 0)
+		r = json_writer_steal(w, ret, NULL);
+	json_writer_free(w);
+	return r;
+}
+
 int
 control_new(const struct control_means *means, struct control **ret)
 {
@@ -356,6 +374,7 @@ control_new(const struct control_means *means, struct control **ret)
 		control_free(c);
 		return r;
 	}
+	renewals_described_by(means->renewals, describe_cb, c);
 	*ret = c;
 	return 0;
 }
@@ -365,6 +384,7 @@ control_free(struct control *c)
 {
 	if (c == NULL)
 		return NULL;
+	renewals_described_by(c->service.means.renewals, NULL, NULL);
 	close_door(c, &c->next);
 	close_door(c, &c->door);
 	if (c->http != NULL)

@@ -40,6 +40,8 @@ int routes_decode(const char *text, size_t len, char *ret, size_t size);
 
 void status_show(struct call *call);
 void status_health(struct call *call);
+void polkit_show(struct call *call);
+void served_list(struct call *call);
 void metrics_show(struct call *call);
 void reload_run(struct call *call);
 void events_list(struct call *call);

@@ -13,6 +13,7 @@
 #include "control/facts.h"
 #include "json.h"
 #include "platform/clock.h"
+#include "renew/ocsp_response.h"
 #include "renew/renewal.h"
 
 static const char *const state_names[VIEW_STATES] = {
@@ -255,6 +256,10 @@ write_row(struct json_writer *w, const struct issued *row)
 	json_member_raw(w, "missing", row->missing != NULL ? row->missing : "[]");
 	if (row->revoked_at != 0)
 		view_member_time(w, "revoked_at", row->revoked_at);
+	if (row->ocsp_status != OCSP_NONE) {
+		json_member_string(w, "ocsp", ocsp_status_name(row->ocsp_status));
+		view_member_time(w, "ocsp_next_update", row->ocsp_next_update);
+	}
 	json_close_object(w);
 }
 
@@ -279,6 +284,7 @@ write_deployment(
 	view_member_time(w, "deployed_at", d->deployed_at);
 	view_member_time(w, "verified_at", d->verified_at);
 	json_member_string(w, "detail", d->detail != NULL ? d->detail : "");
+	view_target_write(w, f, d);
 	json_close_object(w);
 }
 

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct deployment;
 struct facts;
 struct issued;
 struct json_writer;
@@ -62,6 +63,9 @@ const char *view_ca(const struct facts *f, const struct view *v);
 /* The object of the API. */
 void view_write(struct json_writer *w, const struct facts *f, const struct view *v);
 /* A member with a time as text, or null for 0. */
+/* What of it a target has, where, and who says so (view_target.c). */
+void view_target_write(
+    struct json_writer *w, const struct facts *f, const struct deployment *d);
 void view_member_time(struct json_writer *w, const char *name, int64_t at);
 
 #endif

@@ -58,6 +58,7 @@ static const struct {
 	{ "key", CTL_KEY, required_argument, 0, -1, take_key },
 	{ "yes", CTL_YES, no_argument, 0, -1, NULL },
 	{ "format", CTL_FORMAT, required_argument, 0, -1, take_format },
+	{ "served", CTL_SERVED, no_argument, 0, -1, NULL },
 };
 
 static const struct option common_options[] = {

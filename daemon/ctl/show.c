@@ -335,7 +335,7 @@ show_rows(const struct show *s, const struct json *certificate)
 	static const char *const issued[] = { "key", "serial", "fingerprint_sha256",
 		"issuer", "not_before", "not_after", "chain", "revoked_at" };
 	static const char *const deployed[] = { "target", "state", "at", "deployed_at",
-		"verified_at", "detail" };
+		"verified_at", "detail", "type", "where", "check" };
 	static const char *const back[] = { "at", "target", "detail" };
 	static const char *const revoked[] = { "reason", "key", "serial", "asked_at",
 		"next_attempt", "detail" };

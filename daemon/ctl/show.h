@@ -44,6 +44,8 @@ const char *show_plain(const struct show *s);
 /* Rows of the list; first: the header comes before, on a terminal. */
 void show_list(const struct show *s, const struct json *certificates, bool first);
 void show_certificate(const struct show *s, const struct json *certificate);
+/* What HAProxy has loaded: a line each, and what could not be asked on stderr. */
+void show_served(const struct show *s, const struct json *served);
 void show_status(const struct show *s, const struct json *status);
 
 #endif

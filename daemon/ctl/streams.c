@@ -1,6 +1,6 @@
 /*
  * streams.c - the verbs whose answer is printed as it comes: history, events, bundle,
- * metrics.
+ * metrics, polkit.
  *
  * Called through the table of verbs. Lines are shown one by one, so that memory doesn't
  * grow with the history.
@@ -151,6 +151,12 @@ verb_bundle(const struct ctl *ctl)
 	_cleanup_free_ char *path = bundle_path(ctl);
 
 	return path != NULL ? copy(ctl, ctl->args[0], path) : CTL_REFUSED;
+}
+
+int
+verb_polkit(const struct ctl *ctl)
+{
+	return copy(ctl, NULL, "/v1/polkit");
 }
 
 int

@@ -163,7 +163,14 @@ static int
 verb_show(const struct ctl *ctl)
 {
 	_cleanup_free_ char *path = NULL;
+	bool served = (ctl->given & CTL_SERVED) != 0;
 
+	if (served == (ctl->count == 1)) {
+		verbs_complain(ctl, NULL, "show needs a NAME, or --served");
+		return CTL_USAGE;
+	}
+	if (served)
+		return ask_and_show(ctl, NULL, "/v1/served", show_served);
 	path = client_path("/v1/certificates/", ctl->args[0], "");
 	if (path == NULL)
 		return CTL_REFUSED;
@@ -372,7 +379,7 @@ const struct verb verbs[] = {
 	{ "status", "", 0, 0, 0, CTL_USAGE, verb_status,
 	    "the daemon: counts, jobs, CAs, what comes next" },
 	{ "list", "", 0, 0, 0, CTL_USAGE, verb_list, "all certificates" },
-	{ "show", "NAME", 1, 1, 0, CTL_USAGE, verb_show,
+	{ "show", "NAME [--served]", 0, 1, CTL_SERVED, CTL_USAGE, verb_show,
 	    "all that is known of a certificate" },
 	{ "renew", "NAME... [--force] [--wait] [--timeout=10m]", 1, SIZE_MAX,
 	    CTL_FORCE | CTL_WAIT | CTL_TIMEOUT, CTL_USAGE, verb_renew,
@@ -421,6 +428,8 @@ const struct verb verbs[] = {
 	    "one line for monitoring; exits 0 ok, 1 warning, 2 critical, 3 unknown" },
 	{ "metrics", "", 0, 0, 0, CTL_USAGE, verb_metrics,
 	    "everything that is counted, as Prometheus reads it" },
+	{ "polkit", "", 0, 0, 0, CTL_USAGE, verb_polkit,
+	    "a rule for polkit that allows what the configuration asks systemd for" },
 };
 
 const size_t verb_count = ELEMENTS(verbs);

@@ -39,6 +39,7 @@ enum ctl_option {
 	CTL_KEY = 1 << 11,
 	CTL_YES = 1 << 12,
 	CTL_FORMAT = 1 << 13,
+	CTL_SERVED = 1 << 14,
 };
 
 /* What `add` says about a certificate, beside its domains: keys of the configuration.
@@ -117,6 +118,7 @@ int verb_events(const struct ctl *ctl);
 int verb_history(const struct ctl *ctl);
 int verb_bundle(const struct ctl *ctl);
 int verb_metrics(const struct ctl *ctl);
+int verb_polkit(const struct ctl *ctl);
 /* In accounts.c. */
 int verb_accounts(const struct ctl *ctl);
 int verb_rollover(const struct ctl *ctl);

@@ -25,6 +25,7 @@ struct deploy_subject {
 	const char *bundle_dir;  /* the certificate's own: .../live/NAME */
 	const char *serial;      /* of the first key type; hex */
 	const char *not_after;   /* RFC 3339 */
+	const char *json; /* all that users are told of it; "" where nobody wants it */
 };
 
 /* failure NULL: deployed. Otherwise why not, stage "deploy"; class ACME_GIVE_UP: the
@@ -56,6 +57,17 @@ int deploy_repair(const struct target_config *target, const char *certificate,
  * idle_cb is called from the loop each time when the last such reload has ended. */
 bool deploy_reloading(const struct deploy *d);
 void deploy_on_idle(struct deploy *d, void (*idle_cb)(void *arg), void *arg);
+
+/* Is it told of OCSP responses without a reload? */
+bool deploy_takes_staples(const struct target_config *t);
+/* Is a subject's json made use of? */
+bool deploy_wants_json(const struct target_config *t);
+/* Has a target of this configuration files of its own that can be looked at? */
+bool deploy_has_files(const struct target_config *t);
+/* Are they as they have to be? 1: they are; 0: not, and `why` says what is wrong. It
+ * takes a few milliseconds. */
+int deploy_look(const struct target_config *t, const struct deploy_subject *s,
+    char *why, size_t size);
 
 /* For tests: a reload starts when no request came for quiet_ms, or most_ms after the
  * first. 5 and 30 seconds unless set. */

@@ -467,6 +467,7 @@ const struct deploy_type haproxy_type = {
 	.name = "haproxy",
 	.signal = SIGUSR2,
 	.whole = true,
+	.staples = true,
 	.start = start,
 	.stop = stop,
 	.repair = haproxy_copy_repair,

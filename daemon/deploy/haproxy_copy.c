@@ -120,10 +120,13 @@ haproxy_copy_write(const char *bundle_path, const char *certificate,
 	bool any = false;
 
 	snprintf(ret_path, size, "%s", bundle_path);
-	for (size_t k = 0; k < HAPROXY_KINDS && r >= 0; k++) {
-		snprintf(from, sizeof(from), "%.4000s/haproxy.pem%s", bundle_dir,
-		    haproxy_kinds[k]);
-		snprintf(ret_path, size, "%s%s", name, haproxy_kinds[k]);
+	for (size_t k = 0; k < 2 * HAPROXY_KINDS && r >= 0; k++) {
+		const char *kind = haproxy_kinds[k / 2];
+		const char *end = k % 2 != 0 ? ".ocsp" : "";
+
+		snprintf(from, sizeof(from), "%.4000s/haproxy.pem%s%s", bundle_dir,
+		    kind, end);
+		snprintf(ret_path, size, "%s%s%s", name, kind, end);
 		r = copy(from, ret_path);
 		any = any || r > 0;
 	}

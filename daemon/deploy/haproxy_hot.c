@@ -21,6 +21,7 @@
 #include "deploy/haproxy_answer.h"
 #include "deploy/haproxy_cli.h"
 #include "deploy/haproxy_copy.h"
+#include "deploy/haproxy_staple.h"
 #include "deploy/run.h"
 #include "platform/file.h"
 
@@ -31,7 +32,7 @@
 #define SERIAL_SIZE 80
 #define WHY_SIZE    (NAME_SIZE + 256)
 
-enum step { LOOK, SET, COMMIT, CHECK, ABORT, LISTS, NEW, ADD, DELETE, NEXT };
+enum step { LOOK, SET, COMMIT, CHECK, ABORT, LISTS, NEW, ADD, DELETE, STAPLE, NEXT };
 
 /* Under which name? */
 enum place { LIVE, FLAT, PLACES };
@@ -43,6 +44,7 @@ struct haproxy_hot {
 	void *arg;
 	struct event *begin_event;
 	struct haproxy_cli *cli;
+	struct haproxy_staple *staple;
 
 	/* what is done just now */
 	size_t socket, subject, kind;
@@ -120,7 +122,7 @@ got_look(struct haproxy_hot *h, const char *answer)
 	if (haproxy_field(answer, "Filename: ") == NULL)
 		return refused(h, "show ssl cert", answer);
 	h->known = true;
-	return haproxy_shows_serial(answer, h->serial) ? NEXT : SET;
+	return haproxy_shows_serial(answer, h->serial) ? STAPLE : SET;
 }
 
 /* Somebody's pending transaction takes what is meant for another certificate. It is
@@ -151,7 +153,7 @@ static enum step
 got_check(struct haproxy_hot *h, const char *answer)
 {
 	return haproxy_shows_serial(answer, h->serial)
-	    ? NEXT
+	    ? STAPLE
 	    : refused(h, "show ssl cert", answer);
 }
 
@@ -270,6 +272,33 @@ ask(struct haproxy_hot *h)
 
 	compose(h, command, sizeof(command));
 	return haproxy_cli_ask(h->run->base, &q, ANSWER_MS, answer_cb, h, &h->cli);
+}
+
+static void
+stapled_cb(const char *why, void *arg)
+{
+	struct haproxy_hot *h = arg;
+
+	if (why != NULL)
+		run_subject_failed(h->run, h->subject, "%s", why);
+	h->staple = haproxy_staple_free(h->staple);
+	go_on(h, NEXT);
+}
+
+/* The OCSP response beside the file, where there is one: -ENOENT. */
+static int
+staple(struct haproxy_hot *h)
+{
+	char file[NAME_SIZE];
+
+	snprintf(file, sizeof(file), "%s/haproxy.pem%s.ocsp", subject(h)->bundle_dir,
+	    haproxy_kinds[h->kind]);
+	return haproxy_staple_start(h->run->base,
+	    &(struct haproxy_staple_wish){ .socket = socket_name(h),
+		.master = h->master,
+		.name = h->name,
+		.file = file },
+	    stapled_cb, h, &h->staple);
 }
 
 /* ---- which is next ---- */
@@ -450,10 +479,11 @@ go_on(struct haproxy_hot *h, enum step step)
 			h->done_cb(*h->why != '\0' ? h->why : NULL, h->arg);
 			return;
 		}
-		r = ask(h);
+		r = h->step == STAPLE ? staple(h) : ask(h);
 		if (r == 0)
 			return;
-		lost(h, r);
+		if (h->step != STAPLE)
+			lost(h, r);
 		step = NEXT;
 	}
 }
@@ -496,6 +526,7 @@ haproxy_hot_free(struct haproxy_hot *h)
 	if (h == NULL)
 		return NULL;
 	haproxy_cli_free(h->cli);
+	haproxy_staple_free(h->staple);
 	event_free(h->begin_event);
 	forget(h);
 	free(h);

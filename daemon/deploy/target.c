@@ -53,12 +53,19 @@ target_copy(const struct target_config *config)
 	copy->roll_back = config->roll_back;
 	copy->require = config->require;
 	copy->windows = config->windows;
+	copy->mode = config->mode;
+	for (size_t i = 0; i < COPY_KINDS; i++)
+		if (!copy_text(config->copies[i], &copy->copies[i]))
+			return NULL;
 	if (!copy_text(config->name, &copy->name) ||
 	    !copy_text(config->master_socket, &copy->master_socket) ||
 	    !copy_text(config->unit, &copy->unit) ||
 	    !copy_text(config->pidfile, &copy->pidfile) ||
 	    !copy_text(config->process, &copy->process) ||
 	    !copy_text(config->bundle_path, &copy->bundle_path) ||
+	    !copy_text(config->pkcs12_password_file, &copy->pkcs12_password_file) ||
+	    !copy_text(config->owner, &copy->owner) ||
+	    !copy_text(config->group, &copy->group) ||
 	    !copy_words(&config->sockets, &copy->sockets) ||
 	    !copy_words(&config->verify, &copy->verify) ||
 	    !copy_words(&config->test_command, &copy->test_command) ||
@@ -78,6 +85,11 @@ target_free(struct target_config *config)
 	free(config->pidfile);
 	free(config->process);
 	free(config->bundle_path);
+	for (size_t i = 0; i < COPY_KINDS; i++)
+		free(config->copies[i]);
+	free(config->pkcs12_password_file);
+	free(config->owner);
+	free(config->group);
 	free_words(&config->sockets);
 	free_words(&config->verify);
 	free_words(&config->test_command);
@@ -103,7 +115,8 @@ target_subject_copy(const struct deploy_subject *subject)
 	    !copy_field(subject->domains, &copy->domains) ||
 	    !copy_field(subject->bundle_dir, &copy->bundle_dir) ||
 	    !copy_field(subject->serial, &copy->serial) ||
-	    !copy_field(subject->not_after, &copy->not_after))
+	    !copy_field(subject->not_after, &copy->not_after) ||
+	    !copy_field(subject->json, &copy->json))
 		return NULL;
 	return steal_ptr(copy);
 }
@@ -118,6 +131,7 @@ target_subject_free(struct deploy_subject *subject)
 	free((char *)subject->bundle_dir);
 	free((char *)subject->serial);
 	free((char *)subject->not_after);
+	free((char *)subject->json);
 	free(subject);
 	return NULL;
 }

@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <stddef.h>
 
+#include "deploy/deploy.h"
 #include "scope.h"
 
 static const struct deploy_type *const types[] = {
@@ -17,6 +18,7 @@ static const struct deploy_type *const types[] = {
 	[TARGET_SIGNAL] = &signal_type,
 	[TARGET_EXEC] = &exec_type,
 	[TARGET_SYSTEMD] = &systemd_type,
+	[TARGET_DIRECTORY] = &directory_type,
 };
 
 const struct deploy_type *
@@ -24,4 +26,29 @@ types_get(enum target_type type)
 {
 	assert(type < ELEMENTS(types) && types[type] != NULL);
 	return types[type];
+}
+
+bool
+deploy_takes_staples(const struct target_config *t)
+{
+	return t != NULL && types_get(t->type)->staples && t->sockets.n > 0;
+}
+
+bool
+deploy_wants_json(const struct target_config *t)
+{
+	return t != NULL && types_get(t->type)->json;
+}
+
+bool
+deploy_has_files(const struct target_config *t)
+{
+	return t != NULL && types_get(t->type)->look != NULL;
+}
+
+int
+deploy_look(const struct target_config *t, const struct deploy_subject *s, char *why,
+    size_t size)
+{
+	return types_get(t->type)->look(t, s, why, size);
 }

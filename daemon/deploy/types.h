@@ -12,6 +12,7 @@
 
 #include "config/config.h"
 
+struct deploy_subject;
 struct run;
 
 struct deploy_type {
@@ -21,6 +22,8 @@ struct deploy_type {
 	/* It makes a server read all its bundles: one run serves all that was
 	 * collected. Otherwise there is one run for each certificate. */
 	bool whole;
+	bool json;    /* reads its subject's */
+	bool staples; /* takes OCSP responses over the target's sockets */
 	/* Begins, and may end the run at once. A negative errno fails the run. */
 	int (*start)(struct run *r);
 	/* Frees r->state, and ends what still goes on. Called once for each start. */
@@ -28,6 +31,9 @@ struct deploy_type {
 	/* deploy_repair(); NULL: it has no files of its own. */
 	int (*repair)(const struct target_config *target, const char *certificate,
 	    const char *bundle_dir);
+	/* Where it writes files of its own: as deploy_look(). NULL: none. */
+	int (*look)(const struct target_config *t, const struct deploy_subject *s,
+	    char *why, size_t size);
 };
 
 extern const struct deploy_type haproxy_type;
@@ -35,6 +41,7 @@ extern const struct deploy_type nginx_type;
 extern const struct deploy_type signal_type;
 extern const struct deploy_type exec_type;
 extern const struct deploy_type systemd_type;
+extern const struct deploy_type directory_type;
 
 const struct deploy_type *types_get(enum target_type type);
 

@@ -252,9 +252,11 @@ struct issued {
 	int64_t issued_at;
 	int64_t revoked_at;
 	int64_t suggested_at; /* point in its CA's window: struct renewal_info */
-	char *spki;        /* acme_key_fingerprint() of its key; NULL in rows of old */
-	bool compromised;  /* read only: its key is never to be used again */
-	bool superseded;   /* read only: to be revoked when it is replaced */
+	char *spki;       /* acme_key_fingerprint() of its key; NULL in rows of old */
+	bool compromised; /* read only: its key is never to be used again */
+	bool superseded;  /* read only: to be revoked when it is replaced */
+	int ocsp_status;  /* read only: enum ocsp_status of struct ocsp_row */
+	int64_t ocsp_next_update;
 	struct secret key; /* empty where nobody asked for it, or it isn't here */
 	char *chain;       /* PEM; NULL likewise */
 	char *wish;        /* what else was asked for, due_wish(); NULL: not known */
@@ -272,6 +274,9 @@ int issued_get(struct store *s, int64_t id, struct issued **ret);
  * than `short_life` seconds, and of the others. */
 int issued_load(struct store *s, const char *ca, int64_t short_life, double *ret_short,
     double *ret_long);
+/* Whose this serial (lower-case hex) is, and is it in use? -ENOENT. */
+int issued_find_serial(
+    struct store *s, const char *serial, char **ret_name, bool *ret_current);
 int issued_set_revoked(struct store *s, int64_t id, int64_t now);
 void issued_free_all(struct issued *rows, size_t count);
 

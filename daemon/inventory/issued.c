@@ -44,6 +44,25 @@ begin_renewal_info(struct store *s, const struct issued *i)
 	return statement_run(q);
 }
 
+/* Whether it has an OCSP responder is found out when it is looked at. */
+static int
+begin_ocsp(struct store *s, const struct issued *i)
+{
+	struct statement *q = store_write(s,
+	    "DELETE FROM ocsp WHERE issued IN"
+	    " (SELECT id FROM issued WHERE certificate = ? AND current = 0)");
+	int r;
+
+	bind_integer(q, i->certificate);
+	r = statement_run(q);
+	if (r < 0)
+		return r;
+	q = store_write(s, "INSERT INTO ocsp (issued, ask_at) VALUES (?, ?)");
+	bind_integer(q, i->id);
+	bind_integer(q, i->issued_at);
+	return statement_run(q);
+}
+
 int
 issued_insert(struct store *s, struct issued *i)
 {
@@ -80,7 +99,8 @@ issued_insert(struct store *s, struct issued *i)
 	if (r < 0)
 		return r;
 	i->id = store_last_id(s);
-	return begin_renewal_info(s, i);
+	r = begin_renewal_info(s, i);
+	return r < 0 ? r : begin_ocsp(s, i);
 }
 
 static int
@@ -118,6 +138,8 @@ read_row(struct statement *q, bool with_secrets, struct issued *i)
 		r = column_copy(q, &i->missing);
 	i->compromised = column_integer(q) != 0;
 	i->superseded = column_integer(q) != 0;
+	i->ocsp_status = (int)column_integer(q);
+	i->ocsp_next_update = column_integer(q);
 	if (r == 0 && with_secrets)
 		r = column_secret(q, &i->key.data, &i->key.len);
 	if (r == 0 && with_secrets)
@@ -130,7 +152,9 @@ read_row(struct statement *q, bool with_secrets, struct issued *i)
   " coalesce((SELECT suggested_at FROM renewal_info WHERE issued = issued.id), 0),"   \
   " ca, names, profile, serial, fingerprint, issuer, top, spki, wish, missing,"       \
   " EXISTS (SELECT 1 FROM compromised_keys k WHERE k.spki = issued.spki),"            \
-  " EXISTS (SELECT 1 FROM revocations r WHERE r.issued = issued.id AND r.waits = 1)"
+  " EXISTS (SELECT 1 FROM revocations r WHERE r.issued = issued.id AND r.waits = 1)," \
+  " coalesce((SELECT status FROM ocsp o WHERE o.issued = issued.id), 0),"             \
+  " coalesce((SELECT next_update FROM ocsp o WHERE o.issued = issued.id), 0)"
 #define WHERE " FROM issued WHERE certificate = ? AND current = 1 ORDER BY key_type"
 
 int
@@ -186,6 +210,26 @@ issued_get(struct store *s, int64_t id, struct issued **ret)
 	}
 	*ret = row;
 	return 0;
+}
+
+int
+issued_find_serial(
+    struct store *s, const char *serial, char **ret_name, bool *ret_current)
+{
+	struct statement *q = store_read(s,
+	    /* the name is that of the row with the maximum; one row also of none */
+	    "SELECT c.name, max(i.current) FROM issued i"
+	    " JOIN certificates c ON c.id = i.certificate WHERE i.serial = ?");
+	int r;
+
+	bind_text(q, serial);
+	r = statement_step(q);
+	if (r <= 0)
+		return r < 0 ? r : -ENOENT;
+	r = column_copy(q, ret_name);
+	*ret_current = column_integer(q) != 0;
+	statement_reset(q);
+	return r == 0 && *ret_name == NULL ? -ENOENT : r;
 }
 
 int

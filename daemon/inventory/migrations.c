@@ -231,6 +231,24 @@ const char *const migrations[] = {
 	"CREATE INDEX issued_life ON issued (ca, not_before, not_after)"
 	" WHERE current = 1;"
 	"CREATE INDEX issued_names ON issued (names, issued_at);",
+
+	/* what OCSP responders say of the current certificates; those that are there
+	 * already are looked at within an hour, and go where they have none */
+	"CREATE TABLE ocsp ("
+	" issued INTEGER PRIMARY KEY REFERENCES issued (id) ON DELETE CASCADE,"
+	" ask_at INTEGER NOT NULL,"
+	" this_update INTEGER NOT NULL DEFAULT 0,"
+	" next_update INTEGER NOT NULL DEFAULT 0,"
+	" status INTEGER NOT NULL DEFAULT 0,"
+	" failures INTEGER NOT NULL DEFAULT 0,"
+	" problem TEXT,"
+	" response BLOB"
+	") STRICT;"
+	"CREATE INDEX ocsp_ask ON ocsp (ask_at) WHERE ask_at > 0;"
+	"CREATE INDEX issued_serial ON issued (serial);"
+	"INSERT INTO ocsp (issued, ask_at)"
+	" SELECT id, CAST(strftime('%s', 'now') AS INTEGER) + abs(random() % 3600)"
+	" FROM issued WHERE current = 1;",
 };
 
 const size_t migration_count = ELEMENTS(migrations);

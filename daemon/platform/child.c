@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
 
@@ -26,6 +27,7 @@
 #define LINE_SIZE     2048
 #define READ_SIZE     4096
 #define DRAIN_READS   16 /* of READ_SIZE: what a pipe holds */
+#define FLOOD_SIZE    (16 * 1024 * 1024)
 #define REAP_MS       1000
 #define DEFAULT_PATH  "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define DEFAULT_LANG  "C.UTF-8"
@@ -38,7 +40,8 @@ struct child {
 	struct event *exit_event;
 	struct event *output_event;
 	struct event *deadline_event;
-	bool late;
+	int ended; /* by us: -ETIME, -EFBIG; else 0 */
+	size_t written;
 	bool busy; /* in a callback: child_free() leaves the memory to it */
 	bool freed;
 	char line[LINE_SIZE];
@@ -165,6 +168,14 @@ split_lines(struct child *c, const char *data, size_t len)
 	}
 }
 
+static void
+end(struct child *c, int why)
+{
+	if (c->ended == 0)
+		c->ended = why;
+	kill_group(c);
+}
+
 /* Reads once. 0: nothing there now; -1: nothing will come any more. */
 static ssize_t
 read_some(struct child *c)
@@ -179,6 +190,9 @@ read_some(struct child *c)
 	for (ssize_t i = 0; i < n; i++)
 		if (data[i] == '\0')
 			data[i] = '?'; /* or it would end the text */
+	c->written += (size_t)n;
+	if (c->written > FLOOD_SIZE)
+		end(c, -EFBIG);
 	keep_output(c, data, n);
 	split_lines(c, data, n);
 	return n;
@@ -220,8 +234,8 @@ exit_cb(evutil_socket_t fd, short what, void *arg)
 		return;
 	if (pid < 0)
 		status = -errno;
-	if (c->late)
-		status = -ETIME;
+	if (c->ended < 0)
+		status = c->ended;
 	c->pid = 0;
 	c->busy = true;
 	drain(c);
@@ -238,8 +252,7 @@ deadline_cb(evutil_socket_t fd, short what, void *arg)
 	struct child *c = arg;
 
 	(void)fd, (void)what;
-	c->late = true;
-	kill_group(c);
+	end(c, -ETIME);
 }
 
 /* "NAME=value" of our own environment, or a default; NULL without memory. */
@@ -257,15 +270,18 @@ variable(const char *name, const char *otherwise)
 /* The order matters where renewd itself was started with a standard descriptor closed,
  * and `output` has its number. */
 static int
-set_actions(posix_spawn_file_actions_t *actions, int output)
+set_actions(posix_spawn_file_actions_t *actions, int input, int output)
 {
-	int r;
+	int r = 0;
 
-	r = posix_spawn_file_actions_adddup2(actions, output, STDOUT_FILENO);
+	if (input >= 0)
+		r = posix_spawn_file_actions_adddup2(actions, input, STDIN_FILENO);
+	if (r == 0)
+		r = posix_spawn_file_actions_adddup2(actions, output, STDOUT_FILENO);
 	if (r == 0)
 		r = posix_spawn_file_actions_adddup2(
 		    actions, STDOUT_FILENO, STDERR_FILENO);
-	if (r == 0)
+	if (r == 0 && input < 0)
 		r = posix_spawn_file_actions_addopen(
 		    actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 	if (r == 0)
@@ -298,7 +314,7 @@ set_attributes(posix_spawnattr_t *attributes)
 
 /* Returns when the program runs, or with the reason why it can't. */
 static int
-spawn(char *const argv[], char *const envp[], int output, pid_t *ret)
+spawn(char *const argv[], char *const envp[], int input, int output, pid_t *ret)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
@@ -312,7 +328,7 @@ spawn(char *const argv[], char *const envp[], int output, pid_t *ret)
 		posix_spawn_file_actions_destroy(&actions);
 		return r;
 	}
-	r = set_actions(&actions, output);
+	r = set_actions(&actions, input, output);
 	if (r == 0)
 		r = set_attributes(&attributes);
 	if (r == 0)
@@ -323,7 +339,8 @@ spawn(char *const argv[], char *const envp[], int output, pid_t *ret)
 }
 
 static int
-spawn_clean(struct child *c, char *const argv[], char *const environment[], int output)
+spawn_clean(struct child *c, char *const argv[], char *const environment[], int input,
+    int output)
 {
 	_cleanup_free_ char *path = variable("PATH", DEFAULT_PATH);
 	_cleanup_free_ char *lang = variable("LANG", DEFAULT_LANG);
@@ -341,7 +358,7 @@ spawn_clean(struct child *c, char *const argv[], char *const environment[], int 
 	envp[1] = lang;
 	for (size_t i = 0; i < n; i++)
 		envp[STANDARD_VARS + i] = environment[i];
-	r = spawn(argv, envp, output, &pid);
+	r = spawn(argv, envp, input, output, &pid);
 	if (r == 0)
 		c->pid = pid;
 	return r;
@@ -388,13 +405,50 @@ watch(struct child *c, struct event_base *base, unsigned timeout_seconds)
 	return 0;
 }
 
+/* A file that only the child can read, so that it may read all of it, or none, and we
+ * never wait. Its number is above those of the standard descriptors. -1: no text. */
+static int
+open_input(const char *text, int *ret)
+{
+	_cleanup_close_ int fd = -1;
+	size_t len;
+
+	*ret = -1;
+	if (text == NULL)
+		return 0;
+	fd = memfd_create("renewd-input", MFD_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	for (len = strlen(text); len > 0;) {
+		ssize_t n = write(fd, text, len);
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		text += n > 0 ? n : 0;
+		len -= n > 0 ? (size_t)n : 0;
+	}
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return -errno;
+	*ret = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	return *ret < 0 ? -errno : 0;
+}
+
 int
 child_run(struct event_base *base, char *const argv[], char *const environment[],
     unsigned timeout_seconds, child_line_cb *line_cb, child_done_cb *done_cb, void *arg,
     struct child **ret)
 {
+	return child_run_fed(
+	    base, argv, environment, NULL, timeout_seconds, line_cb, done_cb, arg, ret);
+}
+
+int
+child_run_fed(struct event_base *base, char *const argv[], char *const environment[],
+    const char *input, unsigned timeout_seconds, child_line_cb *line_cb,
+    child_done_cb *done_cb, void *arg, struct child **ret)
+{
 	_cleanup_(child_freep) struct child *c = NULL;
-	_cleanup_close_ int output = -1;
+	_cleanup_close_ int output = -1, in = -1;
 	int r;
 
 	assert(argv[0] != NULL);
@@ -405,9 +459,11 @@ child_run(struct event_base *base, char *const argv[], char *const environment[]
 	c->line_cb = line_cb;
 	c->done_cb = done_cb;
 	c->arg = arg;
-	r = open_pipe(&c->output_fd, &output);
+	r = open_input(input, &in);
 	if (r == 0)
-		r = spawn_clean(c, argv, environment, output);
+		r = open_pipe(&c->output_fd, &output);
+	if (r == 0)
+		r = spawn_clean(c, argv, environment, in, output);
 	if (r == 0)
 		r = watch(c, base, timeout_seconds);
 	if (r < 0)
@@ -421,6 +477,9 @@ child_explain(int status, char ret[CHILD_EXPLAIN_SIZE])
 {
 	if (status == -ETIME)
 		snprintf(ret, CHILD_EXPLAIN_SIZE, "was killed at its deadline");
+	else if (status == -EFBIG)
+		snprintf(ret, CHILD_EXPLAIN_SIZE,
+		    "was killed, as it wrote more than 16 MiB");
 	else if (status < 0)
 		snprintf(ret, CHILD_EXPLAIN_SIZE, "was lost: %s", strerror(-status));
 	else if (WIFSIGNALED(status))

@@ -2,9 +2,9 @@
  * child.h - programs run with arguments of their own, a deadline and bounded output.
  *
  * Used by deploy targets. No shell is ever involved. The child gets a clean environment
- * (PATH, LANG and what is given), /dev/null as standard input, a process group of its
- * own that is killed whole at the deadline, default signal handling and no open
- * descriptor of renewd's.
+ * (PATH, LANG and what is given), what is given or nothing as standard input, a process
+ * group of its own that is killed whole at the deadline, default signal handling and no
+ * open descriptor of renewd's.
  */
 #ifndef CHILD_H
 #define CHILD_H
@@ -14,7 +14,8 @@
 struct event_base;
 struct child;
 
-/* status as from waitpid(); -ETIME where it was killed at the deadline; another
+/* status as from waitpid(); -ETIME where it was killed at the deadline,
+ * -EFBIG where it was for writing more than 16 MiB; another
  * negative errno where it couldn't be started. output: what it wrote to standard output
  * and error, the last 4 KiB of it, NUL-terminated, lent for the call. */
 typedef void child_done_cb(int status, const char *output, void *arg);
@@ -27,6 +28,10 @@ typedef void child_line_cb(const char *line, void *arg);
 int child_run(struct event_base *base, char *const argv[], char *const environment[],
     unsigned timeout_seconds, child_line_cb *line_cb, child_done_cb *done_cb, void *arg,
     struct child **ret);
+/* The same with a text as standard input; NULL: none. */
+int child_run_fed(struct event_base *base, char *const argv[],
+    char *const environment[], const char *input, unsigned timeout_seconds,
+    child_line_cb *line_cb, child_done_cb *done_cb, void *arg, struct child **ret);
 /* Frees it; to be called for each child, also after done_cb, and fine within both
  * callbacks. What still runs is killed, and done_cb isn't called. */
 struct child *child_free(struct child *c);

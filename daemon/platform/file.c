@@ -127,13 +127,13 @@ write_all(int fd, const char *data, size_t len)
 }
 
 static int
-fill(int fd, const void *data, size_t len, mode_t mode, gid_t gid, bool sync)
+fill(int fd, const void *data, size_t len, mode_t mode, uid_t uid, gid_t gid, bool sync)
 {
 	int r;
 
 	/* In this order: with the mode first, the wrong group could read for a moment;
 	 * and chown clears set-id bits. */
-	if (gid != (gid_t)-1 && fchown(fd, (uid_t)-1, gid) < 0)
+	if ((gid != (gid_t)-1 || uid != (uid_t)-1) && fchown(fd, uid, gid) < 0)
 		return -errno;
 	if (fchmod(fd, mode) < 0)
 		return -errno;
@@ -145,7 +145,7 @@ fill(int fd, const void *data, size_t len, mode_t mode, gid_t gid, bool sync)
 
 static int
 create(int dirfd, const char *path, const void *data, size_t len, mode_t mode,
-    gid_t gid, bool sync)
+    uid_t uid, gid_t gid, bool sync)
 {
 	_cleanup_close_ int fd = -1;
 	int r;
@@ -154,7 +154,7 @@ create(int dirfd, const char *path, const void *data, size_t len, mode_t mode,
 	    mode & 0600);
 	if (fd < 0)
 		return -errno;
-	r = fill(fd, data, len, mode, gid, sync);
+	r = fill(fd, data, len, mode, uid, gid, sync);
 	if (r < 0)
 		unlinkat(dirfd, path, 0);
 	return r;
@@ -164,14 +164,14 @@ int
 file_create(
     int dirfd, const char *path, const void *data, size_t len, mode_t mode, gid_t gid)
 {
-	return create(dirfd, path, data, len, mode, gid, true);
+	return create(dirfd, path, data, len, mode, (uid_t)-1, gid, true);
 }
 
 int
 file_create_quick(
     int dirfd, const char *path, const void *data, size_t len, mode_t mode, gid_t gid)
 {
-	return create(dirfd, path, data, len, mode, gid, false);
+	return create(dirfd, path, data, len, mode, (uid_t)-1, gid, false);
 }
 
 /* ".NAME.XXXXXX" beside path, so that a rename stays in one file system. */
@@ -226,6 +226,13 @@ int
 file_replace(
     int dirfd, const char *path, const void *data, size_t len, mode_t mode, gid_t gid)
 {
+	return file_replace_owned(dirfd, path, data, len, mode, (uid_t)-1, gid);
+}
+
+int
+file_replace_owned(int dirfd, const char *path, const void *data, size_t len,
+    mode_t mode, uid_t uid, gid_t gid)
+{
 	char temp[PATH_MAX];
 	int r = -EEXIST;
 
@@ -233,7 +240,7 @@ file_replace(
 		r = temp_name(path, temp);
 		if (r < 0)
 			return r;
-		r = file_create(dirfd, temp, data, len, mode, gid);
+		r = create(dirfd, temp, data, len, mode, uid, gid, true);
 	}
 	if (r == 0)
 		r = move_in(dirfd, temp, path);

@@ -21,6 +21,9 @@ int file_create(
  * directory. */
 int file_replace(
     int dirfd, const char *path, const void *data, size_t len, mode_t mode, gid_t gid);
+/* The same with an owner, (uid_t)-1: as it comes. */
+int file_replace_owned(int dirfd, const char *path, const void *data, size_t len,
+    mode_t mode, uid_t uid, gid_t gid);
 /* A symbolic link in place of whatever link is there, by one rename; directory fsynced.
  */
 int file_link(int dirfd, const char *path, const char *to);

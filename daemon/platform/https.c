@@ -303,17 +303,20 @@ set_trust(CURL *easy, const struct https_options *options)
 }
 
 static void
-set_limits(struct https_request *r)
+set_limits(struct https_request *r, const struct https_options *options)
 {
 	CURL *easy = r->easy;
 
-	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https");
+	r->answer.max_body =
+	    options->max_body != 0 ? options->max_body : HTTPS_BODY_MAX;
+	curl_easy_setopt(
+	    easy, CURLOPT_PROTOCOLS_STR, options->plain ? "http,https" : "https");
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS);
 	curl_easy_setopt(easy, CURLOPT_TIMEOUT, TOTAL_SECONDS);
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(easy, CURLOPT_MAXFILESIZE, (long)HTTPS_BODY_MAX);
+	curl_easy_setopt(easy, CURLOPT_MAXFILESIZE, (long)r->answer.max_body);
 	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 16384L);
 	curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); /* a proxy's */
 	curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
@@ -391,7 +394,7 @@ https_send(struct https *h, const struct https_options *options,
 		r->trust_file = strdup(options->trust_file);
 	if (r->easy == NULL || (options->trust_file != NULL && r->trust_file == NULL))
 		return -ENOMEM;
-	set_limits(r);
+	set_limits(r, options);
 	set_trust(r->easy, options);
 	if (options->proxy != NULL)
 		curl_easy_setopt(r->easy, CURLOPT_PROXY, options->proxy);

@@ -1,13 +1,15 @@
 /*
- * https.h - requests to a CA: libcurl's multi interface on the libevent loop.
+ * https.h - requests to CAs: libcurl's multi interface on the libevent loop.
  *
  * Used by renew/ca.c. HTTP/1.1, a few kept connections a host, the trust store loaded
- * once, HTTPS only, no redirects, a deadline and a size cap on everything.
+ * once, HTTPS unless plain HTTP is allowed, no redirects, a deadline and a size cap on
+ * everything.
  */
 #ifndef HTTPS_H
 #define HTTPS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "acme.h"
@@ -20,6 +22,8 @@ struct https_options {
 	const char *trust_file; /* PEM roots instead of the system's, or NULL */
 	const char *proxy;      /* URL, or NULL: what the environment says */
 	bool fresh;             /* by a connection that nobody has used before */
+	bool plain;             /* http:// will do, too: what comes is signed */
+	size_t max_body;        /* bytes; 0: 1 MiB */
 };
 
 /* What became of a request. */

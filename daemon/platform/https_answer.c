@@ -29,7 +29,7 @@ https_answer_body_cb(char *data, size_t size, size_t count, void *arg)
 	struct https_answer *a = arg;
 	size_t len = size * count;
 
-	if (a->body.len + len > HTTPS_BODY_MAX) {
+	if (a->body.len + len > a->max_body) {
 		a->too_large = true;
 		return 0;
 	}

@@ -26,6 +26,7 @@ enum https_field {
 struct https_answer {
 	struct buffer body;
 	bool too_large;
+	size_t max_body; /* more is too large */
 	char *fields[FIELD_COUNT];
 };
 

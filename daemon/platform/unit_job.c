@@ -56,6 +56,7 @@ static const struct {
 	[UNIT_RELOAD] = { "reload", "ReloadUnit" },
 	[UNIT_RESTART] = { "restart", "RestartUnit" },
 	[UNIT_RELOAD_OR_RESTART] = { "reload-or-restart", "ReloadOrRestartUnit" },
+	[UNIT_START] = { "start", "StartUnit" },
 };
 
 const char *
@@ -102,8 +103,9 @@ denied(struct unit_job *j)
 
 	end(j, UNIT_NOT_ASKED,
 	    "user %s may not %s %s: polkit must be installed, and a rule allow it; "
-	    "renewd's own, 50-renewd.rules, names haproxy.service and nginx.service: for "
-	    "others put one like it into /etc/polkit-1/rules.d",
+	    "renewd's own, 50-renewd.rules, names haproxy.service and nginx.service: "
+	    "what \"renewctl polkit\" prints, in a file of /etc/polkit-1/rules.d, names "
+	    "all that are configured",
 	    own_user(user), unit_action_name(j->action), j->unit);
 }
 

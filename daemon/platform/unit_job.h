@@ -1,5 +1,6 @@
 /*
- * unit_job.h - asks systemd to reload or restart a unit, and waits for how it went.
+ * unit_job.h - asks systemd to reload, restart or start a unit, and waits for how it
+ * went.
  *
  * Used by deploy/unit.c. Everything travels on the loop; nothing here blocks.
  */
@@ -11,7 +12,12 @@
 struct event_base;
 struct unit_job;
 
-enum unit_action { UNIT_RELOAD = 1, UNIT_RESTART = 2, UNIT_RELOAD_OR_RESTART = 3 };
+enum unit_action {
+	UNIT_RELOAD = 1,
+	UNIT_RESTART = 2,
+	UNIT_RELOAD_OR_RESTART = 3,
+	UNIT_START = 4,
+};
 
 enum unit_outcome {
 	UNIT_DONE,
@@ -29,7 +35,7 @@ int unit_job_start(struct event_base *base, const char *unit, enum unit_action a
 /* done_cb isn't called any more; systemd goes on with the job. NULL is fine. */
 struct unit_job *unit_job_free(struct unit_job *j);
 
-/* "reload", "restart", "reload-or-restart" */
+/* "reload", "restart", "reload-or-restart", "start"; what polkit calls its verb */
 const char *unit_action_name(enum unit_action action);
 
 #endif

@@ -7,33 +7,14 @@
 #include "renew/eab.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 
 #include "base64url.h"
-#include "buffer.h"
-#include "platform/file.h"
+#include "platform/secret.h"
 #include "renew/ca_settings.h"
 #include "result.h"
 
-#define FILE_MAX      (64 * 1024)
 #define KEY_BYTES_MIN 16 /* less is a part of one */
-
-/* A path, or credential:NAME of systemd (systemd.exec(5), LoadCredential). */
-static int
-make_path(const char *from, char **ret)
-{
-	static const char prefix[] = "credential:";
-	const char *dir = getenv("CREDENTIALS_DIRECTORY");
-	struct buffer path = { 0 };
-
-	if (strncmp(from, prefix, strlen(prefix)) == 0)
-		buffer_printf(
-		    &path, "%s/%s", dir != NULL ? dir : "", from + strlen(prefix));
-	else
-		buffer_puts(&path, from);
-	return buffer_steal(&path, ret, NULL);
-}
 
 /* Why it can't be the key, or NULL. */
 static const char *
@@ -59,12 +40,8 @@ decode(const char *path, const char *text, size_t len, unsigned char **ret,
 	const char *why;
 	int r;
 
-	while (len > 0 && strchr(" \t\r\n=", text[len - 1]) != NULL)
+	while (len > 0 && text[len - 1] == '=')
 		len--;
-	while (len > 0 && strchr(" \t\r\n", *text) != NULL) {
-		text++;
-		len--;
-	}
 	r = base64url_decode(text, len, &key, &key_len);
 	if (r == -ENOMEM)
 		return r;
@@ -89,10 +66,9 @@ eab_read(const struct ca_settings *settings, unsigned char **ret, size_t *ret_le
 	size_t len = 0;
 	int r;
 
-	r = make_path(settings->eab_key_file, &path);
-	if (r < 0)
+	r = secret_read(settings->eab_key_file, &text, &len, &path);
+	if (r == -ENOMEM)
 		return r;
-	r = file_read(AT_FDCWD, path, FILE_MAX, &text, &len);
 	if (r < 0)
 		*ret_failure = acme_result_new(ACME_RETRY, "account",
 		    "eab_hmac_key_file %s cannot be read: %s", path, strerror(-r));

@@ -7,7 +7,9 @@
 #include <sys/queue.h>
 
 #include "config/config.h"
+#include "deploy/deploy.h"
 #include "inventory/inventory.h"
+#include "platform/clock.h"
 #include "renew/renewal.h"
 
 struct account_wish;
@@ -16,6 +18,7 @@ struct ca;
 struct ca_limits;
 struct deactivator;
 struct job;
+struct ocsp;
 struct queue;
 struct repair;
 struct revoker;
@@ -39,6 +42,7 @@ struct renewals {
 	size_t ca_count;
 	TAILQ_HEAD(job_list, job) jobs;
 	struct ari *ari;
+	struct ocsp *ocsp;
 	LIST_HEAD(account_wishes, account_wish) wishes;
 	bool revive;           /* certificates may be parked for a CA that goes on */
 	size_t ordering;       /* jobs that are at a CA */
@@ -49,6 +53,8 @@ struct renewals {
 	struct deactivator *deactivator;
 	struct said *said;
 	struct hours *hours;
+	int (*describe)(const struct certificate *c, char **ret, void *arg);
+	void *describe_arg;
 	struct selftest *selftest;
 	struct queue *queue;          /* who waits for the limits of a CA */
 	int64_t invited[INVITED_MAX]; /* certificates that somebody asked for, a ring */
@@ -163,8 +169,28 @@ void job_note_success(struct job *j);
 /* Its files can't be written. A placeholder's are no failure of an attempt: it stops no
  * order. */
 void job_note_unwritten(struct job *j, int r);
+/* Those of its targets that take an OCSP response without a reload are told again. */
+int renewals_restaple(
+    struct renewals *r, struct certificate *c, const struct certificate_spec *spec);
 /* A certificate whose text means nothing by the configuration in force. */
 void job_note_unreadable(struct certificate *c, const char *why);
+
+/* What its targets are told of it (job_target.c). Starts zeroed, and is to be freed
+ * also after an error. */
+struct job_subject {
+	struct deploy_subject it;
+	char *domains;
+	char *dir;
+	char *json;
+	char not_after[CLOCK_TEXT_SIZE];
+};
+int job_subject(
+    const struct job *j, const struct target_config *t, struct job_subject *ret);
+void job_free_subject(struct job_subject *s);
+/* The files that a target writes itself, if it does; false: `why` says what is wrong.
+ */
+bool job_files_right(
+    const struct job *j, const struct target_config *t, char *why, size_t size);
 
 /* Only plans anew, and saves: for one that isn't at work. */
 void job_replan(struct job *j);

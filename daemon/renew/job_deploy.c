@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "bundle/bundle.h"
 #include "deploy/deploy.h"
 #include "inventory/store.h"
 #include "platform/clock.h"
@@ -62,28 +61,12 @@ deployed_cb(const struct acme_result *failure, void *arg)
 static int
 start(struct job *j)
 {
-	size_t count;
-	const struct issued *rows = rollback_rows(j, &count);
-	const struct certificate_spec *spec = rollback_spec(j);
-	const struct issued *first = &rows[0];
-	_cleanup_free_ char *domains = certificate_spec_domains(j->spec, ' ');
-	_cleanup_free_ char *dir = bundle_path(j->renewals->bundles, j->row->name);
-	char not_after[CLOCK_TEXT_SIZE];
-	struct deploy_subject subject;
+	_cleanup_(job_free_subject) struct job_subject subject = { 0 };
+	int r = job_subject(j, telling_config(j), &subject);
 
-	for (size_t k = 0; k < spec->key_count; k++)
-		if (due_find(rows, count, spec->keys[k]) != NULL) {
-			first = due_find(rows, count, spec->keys[k]);
-			break;
-		}
-	if (domains == NULL || dir == NULL)
-		return -ENOMEM;
-	subject = (struct deploy_subject){ .certificate = j->row->name,
-		.domains = domains,
-		.bundle_dir = dir,
-		.serial = first->serial,
-		.not_after = clock_format(first->not_after, not_after) };
-	return deploy_start(j->renewals->means.deploy, telling_target(j), &subject,
+	if (r < 0)
+		return r;
+	return deploy_start(j->renewals->means.deploy, telling_target(j), &subject.it,
 	    deployed_cb, j, &j->deploy);
 }
 
@@ -112,13 +95,16 @@ has_taken(const struct job *j, const struct deployment *d)
 static bool
 settled(const struct job *j, const struct deployment *d, const struct target_config *t)
 {
+	char why[512];
+
 	if (d == NULL || d->bundled == NULL || strcmp(d->bundled, j->row->bundled) != 0)
 		return false;
 	if (d->state == DEPLOYMENT_FAILED)
 		return d->next_attempt > clock_now();
 	if (d->state == DEPLOYMENT_PENDING)
 		return d->next_attempt > clock_now() && telling_at(t, d) > clock_now();
-	return !telling_verifies(t) || d->next_attempt > clock_now();
+	return !telling_verifies(t) ||
+	    (d->next_attempt > clock_now() && job_files_right(j, t, why, sizeof(why)));
 }
 
 /* Nobody looks there any more. */

@@ -16,6 +16,7 @@
 #include "renew/ari.h"
 #include "renew/ca.h"
 #include "renew/due.h"
+#include "renew/ocsp.h"
 #include "renew/order.h"
 #include "renew/queue.h"
 #include "renew/repair.h"
@@ -206,6 +207,7 @@ ordered_cb(const struct acme_result *failure, void *arg)
 	if (failure == NULL) {
 		count(j, "issued");
 		ari_poke(j->renewals->ari); /* there is one to ask about */
+		ocsp_poke(j->renewals->ocsp);
 		r = job_load_issued(j);
 		j->tried = r < 0 || is_due(j, j->ordered);
 		if (r < 0)

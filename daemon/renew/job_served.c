@@ -193,10 +193,17 @@ start(struct job *j, const struct target_config *t, bool patient)
 bool
 job_look(struct job *j, const struct deployment *before, bool patient)
 {
+	const struct target_config *t = telling_config(j);
 	struct deployment d = telling_row(j, before);
+	char why[512];
 
-	if (j->renewals->verifying < VERIFYING_MAX &&
-	    start(j, telling_config(j), patient) == 0)
+	if (!job_files_right(j, t, why, sizeof(why)))
+		return deploy_again(j, before, why);
+	if (t->verify.n == 0) {
+		telling_in_place(j, before);
+		return false;
+	}
+	if (j->renewals->verifying < VERIFYING_MAX && start(j, t, patient) == 0)
 		return true;
 	d.next_attempt = clock_now() + 1 + (int64_t)clock_random(LATER_SECONDS);
 	(void)deployment_save(j->renewals->means.store, &d);
@@ -207,8 +214,8 @@ void
 job_heed_failure(struct job *j, const struct acme_result *failure)
 {
 	const struct target_config *t = telling_config(j);
-	bool may_go_back = t != NULL && t->roll_back && telling_verifies(t) &&
-	    rollback_possible(j) == 0;
+	bool may_go_back =
+	    t != NULL && t->roll_back && t->verify.n > 0 && rollback_possible(j) == 0;
 	/* the server has refused what it was given: its next start would fail */
 	bool refused = failure->class == ACME_GIVE_UP;
 

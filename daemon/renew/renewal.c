@@ -19,6 +19,7 @@
 #include "renew/due.h"
 #include "renew/hours.h"
 #include "renew/job.h"
+#include "renew/ocsp.h"
 #include "renew/order.h"
 #include "renew/queue.h"
 #include "renew/removal.h"
@@ -138,6 +139,8 @@ renewals_new(const struct renewal_means *means, struct renewals **ret)
 		e = repair_new(r, &r->repair);
 	if (e == 0)
 		e = ari_new(r, &r->ari);
+	if (e == 0)
+		e = ocsp_new(r, &r->ocsp);
 	if (e < 0)
 		return e;
 	writer_on_switch(r->writer, may_switch_cb, r);
@@ -165,6 +168,7 @@ renewals_free(struct renewals *r)
 	r->revoker = revoker_free(r->revoker);
 	r->deactivator = deactivator_free(r->deactivator);
 	ari_free(r->ari);
+	ocsp_free(r->ocsp);
 	deploy_on_idle(r->means.deploy, NULL, NULL);
 	store_on_failure(r->means.store, NULL, NULL);
 	while ((j = TAILQ_FIRST(&r->jobs)) != NULL) {
@@ -407,6 +411,7 @@ renewals_configure(
 	revoker_poke(r->revoker);
 	deactivator_poke(r->deactivator);
 	ari_poke(r->ari);
+	ocsp_poke(r->ocsp);
 	for (size_t i = 0; i < count; i++)
 		ca_look(cas[i]);
 	return 0;

@@ -70,6 +70,10 @@ void renewals_repair_some(struct renewals *r, char *const *names, size_t count);
 
 /* The wall's clock was set: what was planned by the one of before is planned anew. */
 void renewals_clock_set(struct renewals *r, int64_t by);
+/* Who knows what users are told of a certificate, as JSON: for programs that are run
+ * for it. *ret is to be freed. describe NULL: nobody. */
+void renewals_described_by(struct renewals *r,
+    int (*describe)(const struct certificate *c, char **ret, void *arg), void *arg);
 
 /* The scheduler's certificate that is due. False: no room now, ask again later. */
 bool renewals_due(struct renewals *r, int64_t certificate);

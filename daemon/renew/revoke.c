@@ -262,6 +262,30 @@ ask(struct asking *a, const struct certificate *c)
 }
 
 int
+renewals_found_revoked(
+    struct renewals *r, int64_t certificate, int64_t issued, bool key_compromise)
+{
+	const struct revoke_wish wish = { .reason = ACME_REASON_KEY_COMPROMISE };
+	struct asking a = { .renewals = r, .wish = &wish, .now = clock_now() };
+	_cleanup_(certificate_freep) struct certificate *c = NULL;
+	struct issued *row = NULL;
+	int e = issued_set_revoked(r->means.store, issued, a.now);
+
+	if (e == 0)
+		e = certificate_get_id(r->means.store, certificate, &c);
+	if (e == 0 && key_compromise)
+		e = issued_get(r->means.store, issued, &row);
+	if (e == 0)
+		e = row != NULL ? compromise(&a, c, row) : order_now(&a, certificate);
+	if (row != NULL)
+		issued_free_all(row, 1);
+	free(a.ids);
+	schedule_poke(r->means.schedule);
+	revoker_poke(r->revoker);
+	return e;
+}
+
+int
 renewals_revoke(struct renewals *r, const struct certificate *c,
     const struct revoke_wish *wish, revoke_done_cb *cb, void *arg,
     struct revoke_wait **ret)

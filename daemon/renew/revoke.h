@@ -51,6 +51,10 @@ typedef void revoke_done_cb(const struct revoke_outcome *outcome, void *arg);
 int renewals_revoke(struct renewals *r, const struct certificate *c,
     const struct revoke_wish *wish, revoke_done_cb *cb, void *arg,
     struct revoke_wait **ret);
+/* Its CA says that this issued row was revoked: another is ordered at once, and where
+ * the key is compromised, that follows what follows above. */
+int renewals_found_revoked(
+    struct renewals *r, int64_t certificate, int64_t issued, bool key_compromise);
 /* Nobody waits any more; the work goes on. */
 struct revoke_wait *revoke_forget(struct revoke_wait *w);
 

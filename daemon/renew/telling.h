@@ -13,7 +13,7 @@
 const char *telling_target(const struct job *j);
 /* NULL: a reload has taken it away. */
 const struct target_config *telling_config(const struct job *j);
-/* Is this one looked at from outside? */
+/* Is this one looked at, from outside or at files of its own? */
 bool telling_verifies(const struct target_config *t);
 /* *ret NULL: it was told of nothing. *ret_rows own it. */
 int telling_read(const struct job *j, const char *target, struct deployment **ret_rows,
@@ -30,6 +30,8 @@ void telling_pending(struct job *j, const struct deployment *before);
 void telling_failed(struct job *j, const struct deployment *before, const char *detail);
 void telling_deployed(struct job *j, const struct deployment *before);
 void telling_served(struct job *j, const struct deployment *before);
+/* Of one that is looked at by its files alone. */
+void telling_in_place(struct job *j, const struct deployment *before);
 /* Another certificate is there, or none. */
 void telling_not_served(struct job *j, const char *why);
 

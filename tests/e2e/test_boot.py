@@ -12,6 +12,7 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +31,7 @@ pytestmark = pytest.mark.timeout(600)
 NAME = "example.net"  # the README's
 OTHER = "other.example.test"
 LATER = "later.example.test"
+HOOKED = "hooked.example.test"
 
 PEBBLE_SERVICE = """\
 [Unit]
@@ -62,6 +64,30 @@ unit = dbus.service
 deploy = web-again forbidden
 """
 
+# What has to be done as root, a unit that no shipped rule names, and files elsewhere.
+HOOKS_CONF = f"""
+[deploy root]
+type = systemd
+unit = renewd-deploy@{{name}}.service
+action = start
+[deploy own]
+type = systemd
+unit = own.service
+action = restart
+[deploy copies]
+type = directory
+key_path = /etc/own/{{name}}.key
+group = www-data
+[certificate {HOOKED}]
+deploy = root own copies
+"""
+OWN_SERVICE = "[Service]\nExecStart=/bin/sleep infinity\n"
+HOOK = """\
+#!/bin/sh
+if [ -e /root/broken ]; then exit 3; fi
+{ id -un; echo "$RENEWD_CERTIFICATE"; cat "$RENEWED_LINEAGE/cert.pem"; } >/root/hook
+"""
+
 # Done before the machine boots; it has neither a compiler nor a network.
 DONE_BEFORE = ("apt-get", "./dev", "make")
 
@@ -90,7 +116,7 @@ def furnish(machine: Machine) -> None:
         "httpPort": 80, "tlsPort": 443, "ocspResponderURL": "",
         "externalAccountBindingRequired": False}}))
     machine.write("/etc/systemd/system/pebble.service", PEBBLE_SERVICE)
-    machine.write("/etc/hosts", f"127.0.0.1 localhost {NAME} www.{NAME} {OTHER} {LATER}\n")
+    machine.write("/etc/hosts", f"127.0.0.1 localhost {NAME} www.{NAME} {OTHER} {LATER} {HOOKED}\n")
     # Both servers on one machine: HAProxy has the ports, see nginx_ports().
     (machine.root / "etc/nginx/sites-enabled/default").unlink()
 
@@ -260,7 +286,10 @@ def check_journal(machine: Machine) -> None:
 
 def check_forbidden(machine: Machine) -> None:
     """polkit doesn't let renewd touch other units, and the administrator reads what helps."""
-    machine.write(config_path(machine), configuration() + MORE_CONF)
+    machine.write(config_path(machine), configuration() + MORE_CONF + HOOKS_CONF)
+    machine.write(str(Path(config_path(machine)).parent / "deploy.d" / HOOKED), HOOK, 0o755)
+    machine.write("/etc/systemd/system/own.service", OWN_SERVICE)
+    machine.run("systemctl", "daemon-reload")
     machine.run("systemctl", "reload", "renewd")
     machine.try_run("renewctl", "renew", OTHER, "--wait", "--timeout=2m", timeout=150)
     wait_until(lambda: deployments(machine, OTHER).get("forbidden", {}).get("state") == "failed",
@@ -270,6 +299,71 @@ def check_forbidden(machine: Machine) -> None:
     assert "/etc/polkit-1/rules.d" in detail
     assert len(events(machine, "DEPLOY_FAILED", "RENEWD_TARGET=forbidden")) == 1
     assert deployments(machine, OTHER)["web-again"]["state"] == "deployed"
+
+
+def redeploy(machine: Machine, target: str, state: str, text: str = "") -> None:
+    machine.run("renewctl", "deploy", HOOKED)
+    wait_until(lambda: deployments(machine, HOOKED).get(target, {}).get("state") == state and
+               text in deployments(machine, HOOKED)[target]["detail"],
+               f"{target} is {state}: {text}", 60)
+
+
+def check_root_hook(machine: Machine) -> None:
+    """A program of root's, run by the template unit; its failure is the deployment's."""
+    done = machine.try_run("systemd-analyze", "verify", "--man=no",
+                           f"renewd-deploy@{HOOKED}.service")
+    assert (done.returncode, done.stderr) == (0, "")
+    wait_until(lambda: deployments(machine, HOOKED).get("root", {}).get("state") == "deployed",
+               "root's program was run", 90)
+    said = (machine.root / "root/hook").read_text()
+    cert = machine.run("cat", f"/var/lib/renewd/live/{HOOKED}/cert.pem")
+    assert said == f"root\n{HOOKED}\n{cert}"
+    machine.write("/root/broken", "")
+    redeploy(machine, "root", "failed", f"start renewd-deploy@{HOOKED}.service: it failed")
+    (machine.root / "root/broken").unlink()
+    redeploy(machine, "root", "deployed")
+    # what renewd may start so is what root has put there
+    for unit in ("renewd-deploy@nothing.service", "own.service", "rescue.service"):
+        done = machine.try_run("setpriv", "--reuid=renewd", "--clear-groups", "busctl", "call",
+                               "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
+                               "org.freedesktop.systemd1.Manager", "StartUnit", "ss", unit,
+                               "replace")
+        assert (done.returncode == 0) == unit.startswith("renewd-deploy"), (unit, done.stderr)
+
+
+def check_polkit_rule(machine: Machine) -> None:
+    """What renewctl prints allows what the configuration names, and no more."""
+    redeploy(machine, "own", "failed", "user renewd may not restart own.service")
+    assert "renewctl polkit" in deployments(machine, HOOKED)["own"]["detail"]
+    machine.run("sh", "-c", "renewctl polkit >/etc/polkit-1/rules.d/60-renewd.rules")
+    wait_until(lambda: machine.try_run(
+        "setpriv", "--reuid=renewd", "--clear-groups", "busctl", "call",
+        "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
+        "org.freedesktop.systemd1.Manager", "RestartUnit", "ss", "own.service",
+        "replace").returncode == 0, "polkit has read it", 20)
+    redeploy(machine, "own", "deployed")
+    for method, unit in (("StopUnit", "own.service"), ("RestartUnit", "polkit.service"),
+                         ("StartUnit", "own.service")):
+        assert machine.try_run("setpriv", "--reuid=renewd", "--clear-groups", "busctl", "call",
+                               "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
+                               "org.freedesktop.systemd1.Manager", method, "ss", unit,
+                               "replace").returncode != 0
+
+
+def check_sandbox(machine: Machine) -> None:
+    """Files elsewhere: refused, --check prints the drop-in, and with it they are written."""
+    redeploy(machine, "copies", "failed", "the unit's sandbox, or the file system, is read-only")
+    done = machine.try_run("renewd", "--check")
+    assert done.returncode == 0 and "ReadWritePaths=-/etc/own\n" in done.stderr
+    lines = done.stderr.partition("[Service]\n")[2]
+    machine.run("install", "-d", "-o", "renewd", "/etc/own")
+    machine.write("/etc/systemd/system/renewd.service.d/files.conf",
+                  f"[Service]\n{lines}SupplementaryGroups=www-data\n")
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "restart", "renewd")
+    redeploy(machine, "copies", "deployed")
+    listed = machine.run("stat", "-c", "%U %G %a", f"/etc/own/{HOOKED}.key").split()
+    assert listed == ["renewd", "www-data", "640"]
 
 
 def check_reload(machine: Machine) -> None:
@@ -346,6 +440,9 @@ def test_boot(machine: Machine) -> None:
     check_unit(machine)
     check_journal(machine)
     check_forbidden(machine)
+    check_root_hook(machine)
+    check_polkit_rule(machine)
+    check_sandbox(machine)
     check_reload(machine)
     check_restart(machine)
     check_watchdog(machine)

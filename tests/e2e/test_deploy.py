@@ -133,7 +133,8 @@ def hook(place: Place, name: str, text: str) -> Path:
 def test_exec(place: Place, renewd: Renewd) -> None:
     seen = place.path / "seen"
     script = hook(place, "hook", f'env | sort > {seen}; echo "arguments: $*"; '
-                                 f'cat "$RENEWD_BUNDLE_DIR/privkey.pem" >/dev/null')
+                                 f'cat "$RENEWD_BUNDLE_DIR/privkey.pem" >/dev/null; '
+                                 f'cat >{seen}.json; test -e "$RENEWED_LINEAGE/cert.pem"')
     renewd.set("deploy copy", type="exec", command=f'{script} "one word" two')
     renewd.add_certificate("www.example.test", domains=["www.example.test", "b.example.test"],
                            deploy="copy")
@@ -145,9 +146,47 @@ def test_exec(place: Place, renewd: Renewd) -> None:
     assert environment["RENEWD_BUNDLE_DIR"] == str(renewd.bundle_dir / "www.example.test")
     assert environment["RENEWD_TARGET"] == "copy"
     assert environment["RENEWD_SERIAL"] == renewd.leaf("www.example.test").serial
+    assert environment["RENEWED_LINEAGE"] == environment["RENEWD_BUNDLE_DIR"]
+    assert environment["RENEWED_DOMAINS"] == environment["RENEWD_DOMAINS"]
+    told, shown = json.loads(Path(f"{seen}.json").read_text()), \
+        renewd.certificate("www.example.test")
+    for key in ("name", "domains", "ca", "state", "certificates", "not_after"):
+        assert told[key] == shown[key]
+    assert told["target"] == "copy" and told["bundle_dir"] == environment["RENEWD_BUNDLE_DIR"]
+    assert sorted(told["files"]) == sorted(
+        path.name for path in (renewd.bundle_dir / "www.example.test").iterdir())
+    assert told["files"]["fullchain.pem"] == str(renewd.bundle("www.example.test"))
+    assert "PRIVATE" not in Path(f"{seen}.json").read_text()
     renewd.wait_log("arguments: one word two")
     text = renewd.bundle("www.example.test", "privkey.pem").read_text()
     assert text.splitlines()[1] not in renewd.output()
+
+
+def test_exec_troubles(place: Place, renewd: Renewd) -> None:
+    """A hook that hangs goes with its children, one that floods is stopped, and the last
+    lines of one that fails are told."""
+    pid = place.path / "pid"
+    hooks = {"hangs": f"trap '' TERM; sleep 300 & echo $! >{pid}; echo waiting; wait",
+             "floods": "while :; do yes; done",
+             "fails": "for i in 1 2 3 4 5; do echo line $i; done; exit 9"}
+    for name, text in hooks.items():
+        renewd.set(f"deploy {name}", type="exec", command=hook(place, name, text),
+                   timeout="2s" if name == "hangs" else "1m")
+        renewd.add_certificate(f"{name}.example.test", deploy=name)
+    renewd.start()
+
+    def detail(name: str) -> str:
+        def failed() -> str | None:
+            rows = renewd.certificate(f"{name}.example.test")["deployments"]
+            return rows[0]["detail"] if rows and rows[0]["state"] == "failed" else None
+        return wait_until(failed, f"{name} has failed")
+    assert detail("hangs").endswith("was killed at its deadline: waiting")
+    assert "was killed, as it wrote more than 16 MiB: y / y" in detail("floods")
+    assert detail("fails").endswith("ended with exit status 9: line 3 / line 4 / line 5")
+    child = Path(f"/proc/{pid.read_text().strip()}/cmdline")
+    wait_until(lambda: not child.exists() or child.read_bytes() == b"", "its child is gone")
+    assert len(renewd.output()) < 2_000_000
+    assert "and more, which isn't logged" in renewd.output()
 
 
 def test_failed_deploy_is_retried_and_orders_nothing(place: Place, renewd: Renewd,

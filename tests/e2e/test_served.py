@@ -10,13 +10,14 @@ import time
 
 import pytest
 
-from programs.haproxy import HAProxy
+from programs.authority import self_signed
+from programs.haproxy import HAProxy, Unavailable
 from programs.nginx import Nginx
 from programs.place import Place
 from programs.ports import free_port
 from programs.program import wait_until
 from programs.renewd import Renewd
-from programs.tls import served
+from programs.tls import Leaf, served
 
 NAME = "shop.example.test"
 
@@ -82,8 +83,22 @@ def issued(renewd: Renewd, *names: str, **keys: object) -> None:
         renewd.wait_state(name)
 
 
+VERSIONS = [pytest.param(False, id="installed"), pytest.param(True, id="newest")]
+
+
+def start_haproxy(place: Place, config: str, global_lines: str = "",
+                  newer: bool = False) -> HAProxy:
+    try:
+        haproxy = HAProxy(place, config, global_lines, newer)
+    except Unavailable as why:
+        pytest.skip(str(why))
+    haproxy.start()
+    return haproxy
+
+
+@pytest.mark.parametrize("newer", VERSIONS)
 @pytest.mark.parametrize("how", ["file", "directory", "crt-list", "master", "tcp"])
-def test_hot_update(place: Place, renewd: Renewd, how: str) -> None:
+def test_hot_update(place: Place, renewd: Renewd, how: str, newer: bool) -> None:
     """A pair of certificates is replaced while visitors come, and no process changes."""
     issued(renewd, NAME, keys=["ecdsa-p256", "rsa-2048"])
     port, api = free_port(), free_port()
@@ -96,9 +111,8 @@ def test_hot_update(place: Place, renewd: Renewd, how: str) -> None:
         crt_list = place.path / "list"
         crt_list.write_text(f"{flat}/{NAME}.pem [alpn h2,http/1.1]\n")
         words = f"crt-list {crt_list}"
-    haproxy = HAProxy(place, frontend(port).replace("ssl ", f"ssl {words}"),
-                      f"stats socket 127.0.0.1:{api} level admin")
-    haproxy.start()
+    haproxy = start_haproxy(place, frontend(port).replace("ssl ", f"ssl {words}"),
+                            f"stats socket 127.0.0.1:{api} level admin", newer)
     sockets = {"master": haproxy.master_socket, "tcp": f"127.0.0.1:{api}"}
     renewd.set("deploy edge", type="haproxy", socket=sockets.get(how, haproxy.admin_socket))
     renewd.add_certificate(NAME, deploy="edge")
@@ -121,6 +135,45 @@ def test_hot_update(place: Place, renewd: Renewd, how: str) -> None:
             renewd.leaf(NAME, f"cert.{key}.pem").fingerprint
     key_lines = renewd.bundle(NAME, "privkey.pem").read_text().splitlines()
     assert key_lines[1] not in renewd.output()
+
+
+def test_show_served(place: Place, renewd: Renewd) -> None:
+    """What processes have loaded, also what nobody here knows; and who can't be asked."""
+    issued(renewd, NAME, keys=["ecdsa-p256", "rsa-2048"])
+    stranger = self_signed(place.path, ["stranger.example.test"])
+    mixed = place.path / "mixed.pem"
+    mixed.write_text(stranger.cert.read_text() + stranger.key.read_text())
+    port = free_port()
+    haproxy = HAProxy(place, frontend(port, renewd.bundle(NAME, "haproxy.pem"), mixed))
+    haproxy.start()
+    renewd.set("deploy edge", type="haproxy", socket=[haproxy.admin_socket, haproxy.master_socket,
+                                                      place.path / "nothing.sock"])
+    renewd.set("deploy copies", type="directory", cert_path=place.path / "copy.pem")
+    renewd.add_certificate(NAME, deploy="copies")
+    renewd.reload()
+    deployment(renewd, NAME, "copies", "deployed")
+    shown = {row["key"].partition("-")[0]: row["serial"]
+             for row in renewd.certificate(NAME)["certificates"]}
+    done = renewd.ctl("show", "--served")
+    assert "nothing.sock: No such file or directory" in done.stderr
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    assert len(rows) == 6 and {row[6] for row in rows} == \
+        {haproxy.admin_socket, haproxy.master_socket}
+    assert sorted((row[0], row[3], row[5]) for row in rows[:3]) == sorted([
+        ("current", shown["ecdsa"], NAME), ("current", shown["rsa"], NAME),
+        ("unknown", Leaf.of_file(mixed).serial, "-")])
+    renewd.ctl("renew", "--force", "--wait", NAME)
+    rows = [line.split("\t") for line in renewd.ctl("show", "--served").stdout.splitlines()]
+    assert [row[0] for row in rows[:3]].count("old") == 2
+    row = deployment(renewd, NAME, "copies", "deployed")
+    assert (row["type"], row["where"], row["check"]) == \
+        ("directory", str(place.path / "copy.pem"), "files")
+    assert len(row["serials"]) == 2
+    line = next(line for line in renewd.ctl("show", NAME).stdout.splitlines()
+                if line.startswith("deployment\tcopies\tdeployed"))
+    assert line.endswith(f"\tdirectory\t{place.path}/copy.pem\tfiles")
+    assert renewd.ctl("show", check=False).returncode == 2
+    assert renewd.ctl("show", NAME, "--served", check=False).returncode == 2
 
 
 def test_two_processes(place: Place, renewd: Renewd) -> None:

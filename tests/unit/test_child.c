@@ -172,6 +172,8 @@ START_TEST(test_explain)
 
 	ck_assert_str_eq(child_explain(3 << 8, text), "ended with exit status 3");
 	ck_assert_str_eq(child_explain(-ETIME, text), "was killed at its deadline");
+	ck_assert_str_eq(
+	    child_explain(-EFBIG, text), "was killed, as it wrote more than 16 MiB");
 	ck_assert_ptr_nonnull(strstr(child_explain(-ECHILD, text), "No child"));
 }
 END_TEST
@@ -227,7 +229,8 @@ END_TEST
 START_TEST(test_grandchild_writes_on)
 {
 	double start = seconds();
-	struct seen *s = shell("yes & sleep 0.1; exit 4", TIMEOUT);
+	struct seen *s =
+	    shell("(while :; do echo y; done) & sleep 0.1; exit 4", TIMEOUT);
 
 	ck_assert(seconds() - start < 5);
 	ck_assert_int_eq(WEXITSTATUS(s->status), 4);
@@ -254,6 +257,47 @@ START_TEST(test_output_is_bounded)
 	ck_assert_uint_eq(strlen(s->output), 4096);
 	ck_assert_str_eq(s->output + 4096 - 15, "0123456789\nend\n");
 	ck_assert_int_eq(s->lines, 3001);
+	seen_free(s);
+}
+END_TEST
+
+/* It would keep the loop at work until its deadline. */
+START_TEST(test_flood)
+{
+	double start = seconds();
+	struct seen *s = shell("yes 0123456789 & yes abc; echo not reached", TIMEOUT);
+
+	ck_assert(seconds() - start < 8);
+	ck_assert_int_eq(s->status, -EFBIG);
+	ck_assert_uint_eq(strlen(s->output), 4096);
+	seen_free(s);
+}
+END_TEST
+
+/* Whole, however long; one that doesn't read it isn't waited for. */
+START_TEST(test_input)
+{
+	char *const count[] = { (char *)"wc", (char *)"-c", NULL };
+	char *const deaf[] = { (char *)"true", NULL };
+	size_t len = 1 << 20;
+	char *text = malloc(len + 1);
+	struct seen *s = seen_new();
+
+	memset(text, 'x', len);
+	text[len] = '\0';
+	ck_assert_int_eq(child_run_fed(s->base, count, NULL, text, TIMEOUT, line_cb,
+			     done_cb, s, &s->child),
+	    0);
+	loop(s->base, 5000);
+	ck_assert_str_eq(s->output, "1048576\n");
+	s->child = child_free(s->child);
+	ck_assert_int_eq(child_run_fed(s->base, deaf, NULL, text, TIMEOUT, line_cb,
+			     done_cb, s, &s->child),
+	    0);
+	loop(s->base, 5000);
+	ck_assert_int_eq(s->done, 2);
+	ck_assert_int_eq(s->status, 0);
+	free(text);
 	seen_free(s);
 }
 END_TEST
@@ -423,6 +467,6 @@ END_TEST
 
 SUITE("child", test_output_and_status, test_lines_come_at_once, test_signalled,
     test_explain, test_deadline, test_grandchild_holds_pipe, test_grandchild_writes_on,
-    test_closes_output_early, test_output_is_bounded, test_long_line_and_nul,
-    test_environment, test_descriptors, test_signals_and_group, test_cannot_start,
-    test_free_kills, test_free_in_callbacks, test_many)
+    test_closes_output_early, test_output_is_bounded, test_flood, test_input,
+    test_long_line_and_nul, test_environment, test_descriptors, test_signals_and_group,
+    test_cannot_start, test_free_kills, test_free_in_callbacks, test_many)

@@ -448,12 +448,13 @@ static const struct {
 	{ "[deploy a]\n[deploy b]\ntype = systemd\nunit =\n[deploy c]\ntype = nginy\n",
 	    F "1: [deploy a] needs \"type\"\n"
 	    F "2: [deploy b] needs \"unit\"\n"
-	    F "6: \"type\" must be one of haproxy, nginx, signal, exec, systemd, not \"nginy\"\n" },
-	{ "[deploy a]\ntype = systemd\nunit = nginx\naction = start\npidfile = /p\n"
+	    F "6: \"type\" must be one of haproxy, nginx, signal, exec, systemd, "
+	    "directory, not \"nginy\"\n" },
+	{ "[deploy a]\ntype = systemd\nunit = nginx\naction = begin\npidfile = /p\n"
 	  "[deploy b]\ntype = nginx\nunit = a/b.service\naction = restart\n"
 	  "[deploy c]\ntype = haproxy\nunit = x@.service\n",
 	    F "3: \"unit\" must be the whole name of a unit such as nginx.service, not \"nginx\"\n"
-	    F "4: \"action\" must be one of reload, restart, reload-or-restart, not \"start\"\n"
+	    F "4: \"action\" must be one of reload, restart, reload-or-restart, start, not \"begin\"\n"
 	    F "5: \"pidfile\" does not belong to type \"systemd\"\n"
 	    F "8: \"unit\" must be the whole name of a unit such as nginx.service, not \"a/b.service\"\n"
 	    F "9: \"action\" does not belong to type \"nginx\"\n"
@@ -465,6 +466,23 @@ static const struct {
 	    F "5: [deploy c] needs \"pidfile\"\n"
 	    F "5: [deploy c] needs \"process\"\n"
 	    F "7: [deploy d] needs \"command\"\n" },
+	{ "[deploy a]\ntype = directory\nowner = x\n"
+	  "[deploy b]\ntype = directory\nkey_path = /k\ncert_path = /k\n"
+	  "[deploy c]\ntype = directory\npkcs12_path = /k\n"
+	  "[deploy d]\ntype = directory\nkey_path = k\ncert_path = /a/../b\nmode = 0644\n"
+	  "chain_path = /a/\n[deploy e]\ntype = nginx\npidfile = /p\nkey_path = /k\n",
+	    F "1: [deploy a] needs \"fullchain_path\", \"key_path\" or another path of a file\n"
+	    F "4: [deploy b] has one path for two files\n"
+	    F "10: [deploy c] has \"pkcs12_path\" without \"pkcs12_password_file\"\n"
+	    F "13: \"key_path\" must be an absolute path, not \"k\"\n"
+	    F "14: \"cert_path\" must be the path of a file, without \"..\", not \"/a/../b\"\n"
+	    F "15: \"mode\" may have no bits beyond 0640, not \"0644\"\n"
+	    F "16: \"chain_path\" must be the path of a file, without \"..\", not \"/a/\"\n"
+	    F "20: \"key_path\" does not belong to type \"nginx\"\n" },
+	{ CA "[deploy a]\ntype = directory\nkey_path = /k\n[certificate x]\ndeploy = a\n"
+	     "[certificate y]\ndeploy = a\n",
+	    F "9: [certificate y] would overwrite the files of [certificate x]: each path of "
+	    "[deploy a] needs {name} in it\n" },
 	{ "[deploy a]\nmaster_socket = /s\ntype = nginx\npidfile = /p\ntimeout = 1m\nsignal =\n",
 	    F "2: \"master_socket\" does not belong to type \"nginx\"\n"
 	    F "5: \"timeout\" does not belong to type \"nginx\"\n" },
@@ -1039,7 +1057,7 @@ START_TEST(example_uncommented)
 	uncomment(text);
 	c = load(text);
 	ck_assert_uint_eq(c->certificate_count, 1);
-	ck_assert_uint_eq(c->target_count, 5);
+	ck_assert_uint_eq(c->target_count, 7);
 	for (size_t i = 0; i < SECTION_KINDS; i++) {
 		const struct schema_section *s = &schema_sections[i];
 

@@ -27,6 +27,8 @@ START_TEST(test_exec_environment)
 	ck_assert(contains(text, "RENEWD_NOT_AFTER=2027-02-10T10:00:00Z\n"));
 	ck_assert(contains(text, "RENEWD_TARGET=t\n"));
 	ck_assert_int_eq(count(text, "RENEWD_"), 6);
+	ck_assert(contains(text, "RENEWED_LINEAGE=/live/example.net\n"));
+	ck_assert(contains(text, "RENEWED_DOMAINS=example.net www.example.net\n"));
 	fixture_free(f);
 }
 END_TEST
@@ -46,12 +48,38 @@ START_TEST(test_exec_failures)
 	ask(f, "slow", &a[2]);
 	ask(f, "none", &a[3]);
 	wait_for(f, 4);
-	ck_assert(
-	    failed_with(&a[0], "command /bin/sh ended with exit status 3: the reason"));
+	ck_assert(failed_with(
+	    &a[0], "command /bin/sh ended with exit status 3: first / the reason"));
 	ck_assert(failed_with(&a[1], "was killed by signal 9 (SIGKILL): bye"));
 	ck_assert(failed_with(&a[2], "was killed at its deadline: on my way"));
 	ck_assert(
 	    failed_with(&a[3], "command /nonexistent/hook can't be started: No such"));
+	fixture_free(f);
+}
+END_TEST
+
+/* What it is told of the certificate, and of the files that are there. */
+START_TEST(test_exec_input)
+{
+	struct fixture *f = fixture_new();
+	struct deploy_subject s = subject;
+	struct asked a = { .f = f };
+	char expected[1024];
+
+	exec_target(f, "t", "cat >$1/input");
+	configure(f);
+	write_file(in_dir(f, "cert.pem"), "x", 0600);
+	write_file(in_dir(f, ".hidden"), "x", 0600);
+	s.bundle_dir = f->dir;
+	s.json = "{\"name\":\"example.net\"}";
+	ck_assert_int_eq(deploy_start(f->deploy, "t", &s, done_cb, &a, &a.request), 0);
+	wait_for(f, 1);
+	ck_assert(a.ok);
+	snprintf(expected, sizeof(expected),
+	    "{\"name\":\"example.net\",\"target\":\"t\",\"bundle_dir\":\"%s\","
+	    "\"files\":{\"cert.pem\":\"%s/cert.pem\"}}\n",
+	    f->dir, f->dir);
+	ck_assert_str_eq(read_all(in_dir(f, "input")), expected);
 	fixture_free(f);
 }
 END_TEST
@@ -501,8 +529,9 @@ START_TEST(test_nginx_test_fails)
 }
 END_TEST
 
-SUITE("deploy", test_exec_environment, test_exec_failures, test_exec_output_is_logged,
-    test_exec_one_by_one, test_unknown_target, test_collects, test_windows,
-    test_during_a_run, test_two_targets, test_cancel, test_cancel_all_of_a_run,
-    test_free_in_the_middle, test_reconfigure, test_reconfigure_type,
-    test_reconfigure_in_callback, test_signal, test_nginx_test_fails)
+SUITE("deploy", test_exec_environment, test_exec_input, test_exec_failures,
+    test_exec_output_is_logged, test_exec_one_by_one, test_unknown_target,
+    test_collects, test_windows, test_during_a_run, test_two_targets, test_cancel,
+    test_cancel_all_of_a_run, test_free_in_the_middle, test_reconfigure,
+    test_reconfigure_type, test_reconfigure_in_callback, test_signal,
+    test_nginx_test_fails)

@@ -5,13 +5,41 @@ socket, a configuration that the test gives.
 from __future__ import annotations
 
 import csv
+import functools
+import os
 import re
 import signal
 import socket
+import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
 from .place import Place
 from .program import Program, wait_until
+
+
+TOP = Path(__file__).resolve().parents[3]
+
+
+class Unavailable(Exception):
+    """This HAProxy can't be had on this machine; says why."""
+
+
+@functools.cache
+def newest() -> list[str] | str:
+    """How the newest HAProxy of Debian's is started, or why there is none here: it runs
+    with the libraries of its own suite."""
+    cache = Path(os.environ.get("E2E_CACHE", TOP / "build")) / "newer-haproxy"
+    done = subprocess.run([str(TOP / "tests" / "e2e" / "newer_haproxy.sh"), str(cache)],
+                          capture_output=True, text=True, check=False, timeout=400)
+    if done.returncode != 0:
+        return done.stderr.strip() or "newer_haproxy.sh failed"
+    root = Path(done.stdout.strip())
+    loaders = list(root.glob("usr/lib/*/ld-linux*"))
+    if not loaders:
+        return "its root has no ld-linux"
+    return [str(loaders[0]), "--library-path", str(loaders[0].parent),
+            str(root / "usr/sbin/haproxy")]
 
 
 def ask_socket(path: str, command: str, timeout: float = 20) -> str:
@@ -45,8 +73,15 @@ class HAProxy(Program):
 
     name = "haproxy"
 
-    def __init__(self, place: Place, config: str, global_lines: str = "") -> None:
+    def __init__(self, place: Place, config: str, global_lines: str = "",
+                 newer: bool = False) -> None:
         super().__init__(place)
+        self.program = ["haproxy"]
+        if newer:
+            found = newest()
+            if isinstance(found, str):
+                raise Unavailable(found)
+            self.program = found
         self.config_path = self.folder / "haproxy.cfg"
         self.admin_socket = str(self.folder / "admin.sock")
         self.master_socket = str(self.folder / "master.sock")
@@ -66,7 +101,7 @@ class HAProxy(Program):
             + config.replace("{folder}", str(self.folder)))
 
     def command(self) -> list[str]:
-        return ["haproxy", "-W", "-S", self.master_socket, "-p", str(self.pid_file),
+        return [*self.program, "-W", "-S", self.master_socket, "-p", str(self.pid_file),
                 "-f", str(self.config_path)]
 
     def ready(self) -> bool:

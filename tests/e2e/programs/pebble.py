@@ -75,6 +75,7 @@ class Options:
     alternate_roots: int = 0
     chain_length: int = 1         # intermediates
     orders_per_page: int = 3
+    ocsp_url: str = ""            # of a responder, as it stands in certificates
 
 
 class Pebble(Program):
@@ -120,7 +121,7 @@ class Pebble(Program):
             "privateKey": str(self.certificate.key),
             "httpPort": self.http_port,
             "tlsPort": self.tls_port,
-            "ocspResponderURL": "",
+            "ocspResponderURL": o.ocsp_url,
             "externalAccountBindingRequired": bool(o.eab_keys),
             "externalAccountMACKeys": o.eab_keys,
             "domainBlocklist": o.blocked,

@@ -1,0 +1,179 @@
+/*
+ * haproxy_loaded.c - asks one HAProxy for the list of its certificates, and then for
+ * each of them.
+ *
+ * Called by control/served.c. What HAProxy says is a stranger's text: it is cut, and
+ * asked about only where it can be a name.
+ */
+#include "deploy/haproxy_loaded.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "deploy/haproxy_answer.h"
+#include "deploy/haproxy_cli.h"
+#include "scope.h"
+
+#define ANSWER_MS 5000
+#define FIELD     128
+
+struct haproxy_loaded {
+	struct event_base *base;
+	char *socket;
+	bool master;
+	char *list; /* HAProxy's, line by line */
+	char *next; /* in it; NULL: the list itself is asked for */
+	char file[PATH_MAX];
+	struct haproxy_cli *cli;
+	haproxy_row_cb *row_cb;
+	haproxy_loaded_cb *done_cb;
+	void *arg;
+};
+
+DEFINE_CLEANUP(struct haproxy_loaded, haproxy_loaded_free)
+
+static void answer_cb(int r, const char *answer, void *arg);
+
+static int
+ask(struct haproxy_loaded *l)
+{
+	char command[PATH_MAX + 64];
+	const struct haproxy_question q = { .socket = l->socket, .command = command };
+
+	snprintf(command, sizeof(command), "%sshow ssl cert%s%s",
+	    l->master ? "@1 " : "", l->next != NULL ? " " : "",
+	    l->next != NULL ? l->file : "");
+	return haproxy_cli_ask(l->base, &q, ANSWER_MS, answer_cb, l, &l->cli);
+}
+
+/* The next name into file; one with blanks can't be asked about. */
+static bool
+take_name(struct haproxy_loaded *l)
+{
+	char *line;
+
+	while ((line = strsep(&l->next, "\n")) != NULL) {
+		/* a "*" marks one that is being changed */
+		line += *line == '*';
+		if (*line == '\0' || *line == '#' || strlen(line) >= sizeof(l->file) ||
+		    strpbrk(line, " \t\r") != NULL)
+			continue;
+		snprintf(l->file, sizeof(l->file), "%s", line);
+		if (l->next == NULL)
+			l->next = line + strlen(line); /* it was the last */
+		return true;
+	}
+	return false;
+}
+
+static void
+read_field(const char *answer, const char *name, char ret[FIELD])
+{
+	const char *text = haproxy_field(answer, name);
+
+	snprintf(ret, FIELD, "%.*s", text != NULL ? (int)strcspn(text, "\r\n") : 0,
+	    text != NULL ? text : "");
+}
+
+static void
+tell(struct haproxy_loaded *l, const char *answer)
+{
+	char serial[FIELD], not_after[FIELD], status[FIELD];
+
+	read_field(answer, "Serial: ", serial);
+	read_field(answer, "notAfter: ", not_after);
+	read_field(answer, "Status: ", status);
+	for (char *c = serial; *c != '\0'; c++)
+		*c = (char)tolower((unsigned char)*c);
+	l->row_cb(&(struct haproxy_row){ .file = l->file,
+		      .serial = serial,
+		      .not_after = not_after,
+		      .status = status },
+	    l->arg);
+}
+
+static void
+end(struct haproxy_loaded *l, int r)
+{
+	l->done_cb(r == 0         ? NULL
+		: r == -ETIMEDOUT ? "it doesn't answer"
+		: r == -EFBIG     ? "it has more certificates than can be listed"
+				  : strerror(-r),
+	    l->arg);
+}
+
+/* May free l. */
+static void
+go_on(struct haproxy_loaded *l)
+{
+	int r = take_name(l) ? ask(l) : 1;
+
+	if (r != 0)
+		end(l, r < 0 ? r : 0);
+}
+
+static void
+answer_cb(int r, const char *answer, void *arg)
+{
+	struct haproxy_loaded *l = arg;
+	bool again = r == 0 && !l->master && l->list == NULL &&
+	    haproxy_field(answer, "Unknown command") != NULL;
+
+	if (r == 0 && l->next != NULL)
+		tell(l, answer);
+	else if (r == 0 && !again)
+		l->next = l->list = strdup(answer);
+	l->cli = haproxy_cli_free(l->cli);
+	if (again) {
+		l->master = true;
+		r = ask(l);
+		if (r == 0)
+			return;
+	}
+	if (r == 0 && l->list == NULL)
+		r = -ENOMEM;
+	if (r < 0)
+		end(l, r);
+	else
+		go_on(l);
+}
+
+int
+haproxy_loaded_start(struct event_base *base, const char *socket,
+    haproxy_row_cb *row_cb, haproxy_loaded_cb *done_cb, void *arg,
+    struct haproxy_loaded **ret)
+{
+	_cleanup_(haproxy_loaded_freep) struct haproxy_loaded *l =
+	    calloc(1, sizeof(*l));
+	int r;
+
+	if (l == NULL)
+		return -ENOMEM;
+	l->base = base;
+	l->row_cb = row_cb;
+	l->done_cb = done_cb;
+	l->arg = arg;
+	l->socket = strdup(socket);
+	r = l->socket != NULL ? ask(l) : -ENOMEM;
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(l);
+	return 0;
+}
+
+struct haproxy_loaded *
+haproxy_loaded_free(struct haproxy_loaded *l)
+{
+	if (l == NULL)
+		return NULL;
+	haproxy_cli_free(l->cli);
+	free(l->socket);
+	free(l->list);
+	free(l);
+	return NULL;
+}
