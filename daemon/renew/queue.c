@@ -167,11 +167,12 @@ hand_in(struct queue *q, struct line *line, int64_t id)
 	return HANDED;
 }
 
-/* The next of this line who can be handed in is. False: there is none. */
+/* The next of this line who can be handed in is. False: there is none among those who
+ * come next: who can't go stays where he is, and would be read again and again. */
 static bool
 hand_in_next(struct queue *q, struct line *line)
 {
-	while (fill(q, line)) {
+	for (size_t tries = 0; tries < BATCH && fill(q, line); tries++) {
 		/* the batch may be read anew while a job steps */
 		size_t at = line->next++;
 

@@ -14,7 +14,7 @@ from programs.faults import FAULTS
 from programs.faulty import FaultyCA, Seen
 from programs.pebble import NEWER, Pebble
 from programs.place import Place
-from programs.program import PATIENCE
+from programs.program import PATIENCE, wait_until
 from programs.renewd import Renewd
 
 COUNT = 200
@@ -162,6 +162,31 @@ def test_a_fifth_of_all(renewd: Renewd, ca: FaultyCA, fault: str) -> None:
     report(ca, fault, failures, began)
     assert ca.faults()[fault] > 0
     expect_no_complaint(ca)
+
+
+def test_all_have_failed_before(renewd: Renewd, ca: FaultyCA) -> None:
+    """They leave room to others, and none of them may have it: that is no reason to look
+    for one for ever."""
+    names = [f"c{number}.example.test" for number in range(COUNT)]
+    for name in names:
+        renewd.add_certificate(name)
+    ca.spoil("502", kinds={"newOrder"})
+    renewd.start()
+
+    def all_failed() -> bool:
+        shown = renewd.get("/v1/certificates")["certificates"]
+        return all(certificate["failures"] for certificate in shown)
+    wait_until(all_failed, "all have failed", 120)
+    ca.spoil("late", kinds={"newOrder"}, seconds=3)
+    for name in names:
+        assert renewd.api("POST", f"/v1/certificates/{name}/renew", {}).status == 202
+    wait_until(lambda: sum(not seen.ended for seen in ca.of_kind("newOrder")) >= CONNECTIONS,
+               "orders wait for the CA", 20)
+    for _ in range(10):
+        assert renewd.api("GET", "/healthz", timeout=5).status == 200
+        time.sleep(0.2)  # it is looked at for a while
+    ca.mend()
+    issue_all(renewd, 120)
 
 
 def test_everything_at_once(renewd: Renewd, ca: FaultyCA) -> None:
