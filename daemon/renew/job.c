@@ -143,14 +143,13 @@ wants_files(struct job *j, const struct certificate_spec *spec,
 {
 	const char *bundled = j->row->bundled;
 
-	if (j->written || j->unwritten)
-		return false;
 	free(j->wanted);
 	j->wanted = due_bundle(spec, rows, count);
-	if (j->wanted == NULL || *j->wanted == '\0')
+	if (j->unwritten || j->wanted == NULL || *j->wanted == '\0')
 		return false;
-	return bundled == NULL || strcmp(j->wanted, bundled) != 0 ||
-	    !files_intact(j->renewals->bundles, spec, rows, count);
+	if (bundled == NULL || strcmp(j->wanted, bundled) != 0)
+		return true;
+	return !j->written && !files_intact(j->renewals->bundles, spec, rows, count);
 }
 
 /* True: it has to wait. A placeholder isn't: nothing waits for the disk there. */
@@ -328,7 +327,10 @@ finish(struct job *j)
 	plan(j);
 	(void)deployment_list(r->means.store, j->row->id, &rows, &count);
 	tidy(j, rows, count);
-	j->row->next_at = next_time(j, rows, count, now);
+	/* the plan may have become another while it ran, as by what the CA wants */
+	j->row->next_at = !j->order_begun && job_wants_order(j)
+	    ? now
+	    : next_time(j, rows, count, now);
 	if (j->unwritten &&
 	    (j->row->next_at == 0 || j->row->next_at > now + JOB_FILES_SECONDS))
 		j->row->next_at = now + JOB_FILES_SECONDS;

@@ -114,6 +114,7 @@ def test_directories_and_sockets_move(renewd: Renewd) -> None:
     assert reload(renewd) == NOBODY
     renewd.socket = renewd.folder / "other.sock"
     assert renewd.certificate("a.example.test")["certificates"] == before["certificates"]
+    wait_until(renewd.bundle("a.example.test").exists, "its files are there, too")
     assert renewd.leaf("a.example.test").serial == before["certificates"][0]["serial"]
     assert not old_socket.exists() and old_bundle.exists()
     # where one of them can't be had nothing changes
