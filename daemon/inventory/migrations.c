@@ -231,6 +231,15 @@ const char *const migrations[] = {
 	"CREATE INDEX issued_life ON issued (ca, not_before, not_after)"
 	" WHERE current = 1;"
 	"CREATE INDEX issued_names ON issued (names, issued_at);",
+	/* RSA keys that are ready before their certificates are renewed */
+	"CREATE TABLE spare_keys ("
+	" certificate INTEGER PRIMARY KEY REFERENCES certificates (id)"
+	" ON DELETE CASCADE,"
+	" key_type INTEGER NOT NULL,"
+	" key BLOB NOT NULL,"
+	" spki TEXT NOT NULL UNIQUE,"
+	" made_at INTEGER NOT NULL"
+	") STRICT;",
 };
 
 const size_t migration_count = ELEMENTS(migrations);

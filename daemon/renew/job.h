@@ -21,6 +21,7 @@ struct repair;
 struct revoker;
 struct said;
 struct selftest;
+struct spares;
 struct verify;
 struct writer;
 struct writing;
@@ -50,6 +51,7 @@ struct renewals {
 	struct said *said;
 	struct hours *hours;
 	struct selftest *selftest;
+	struct spares *spares;        /* keys made ahead */
 	struct queue *queue;          /* who waits for the limits of a CA */
 	int64_t invited[INVITED_MAX]; /* certificates that somebody asked for, a ring */
 	size_t invited_next;
