@@ -233,6 +233,12 @@ jump_cb(int64_t by, void *arg)
 	renewals_clock_set(arg, by);
 }
 
+static void
+tick_cb(void *arg)
+{
+	renewals_look_ahead(arg);
+}
+
 /* ---- signals ---- */
 
 static void
@@ -494,6 +500,7 @@ start(struct daemon *d)
 		r = take_over(d);
 	if (r == 0) {
 		schedule_on_jump(d->schedule, jump_cb, d->renewals);
+		schedule_on_tick(d->schedule, tick_cb, d->renewals);
 		schedule_start(d->schedule, due_cb, d->renewals);
 	}
 	return r;

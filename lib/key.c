@@ -19,6 +19,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/objects.h>
+#include <openssl/rsa.h>
 
 #include "base64url.h"
 #include "buffer.h"
@@ -29,6 +30,7 @@ DEFINE_CLEANUP(BIGNUM, BN_free)
 DEFINE_CLEANUP(ECDSA_SIG, ECDSA_SIG_free)
 DEFINE_CLEANUP(EVP_MD_CTX, EVP_MD_CTX_free)
 DEFINE_CLEANUP(EVP_PKEY, EVP_PKEY_free)
+DEFINE_CLEANUP(EVP_PKEY_CTX, EVP_PKEY_CTX_free)
 
 struct acme_key {
 	EVP_PKEY *evp;
@@ -202,8 +204,32 @@ acme_key_equal(const struct acme_key *a, const struct acme_key *b)
 	return same;
 }
 
+/* OpenSSL asks between the candidates for a prime: some milliseconds. */
+static int
+go_on_cb(EVP_PKEY_CTX *ctx)
+{
+	const atomic_bool *stop = EVP_PKEY_CTX_get_app_data(ctx);
+
+	return !atomic_load(stop);
+}
+
+static EVP_PKEY *
+generate_rsa(size_t bits, const atomic_bool *stop)
+{
+	_cleanup_(EVP_PKEY_CTX_freep) EVP_PKEY_CTX *ctx =
+	    EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+	EVP_PKEY *evp = NULL;
+
+	if (ctx == NULL || EVP_PKEY_keygen_init(ctx) <= 0 ||
+	    EVP_PKEY_CTX_set_rsa_keygen_bits(ctx, (int)bits) <= 0)
+		return NULL;
+	EVP_PKEY_CTX_set_app_data(ctx, (void *)stop);
+	EVP_PKEY_CTX_set_cb(ctx, go_on_cb);
+	return EVP_PKEY_generate(ctx, &evp) > 0 ? evp : NULL;
+}
+
 int
-acme_key_generate(enum acme_key_type type, struct acme_key **ret)
+key_generate(enum acme_key_type type, const atomic_bool *stop, struct acme_key **ret)
 {
 	_cleanup_(EVP_PKEY_freep) EVP_PKEY *evp = NULL;
 	const struct kind *kind = kind_of(type);
@@ -213,11 +239,19 @@ acme_key_generate(enum acme_key_type type, struct acme_key **ret)
 	if (kind->crv != NULL)
 		evp = EVP_PKEY_Q_keygen(NULL, NULL, "EC", kind->curve.group);
 	else
-		evp = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", kind->bits);
+		evp = generate_rsa(kind->bits, stop);
 	ERR_clear_error();
 	if (evp == NULL)
-		return -EIO;
+		return atomic_load(stop) ? -ECANCELED : -EIO;
 	return key_wrap(&evp, ret);
+}
+
+int
+acme_key_generate(enum acme_key_type type, struct acme_key **ret)
+{
+	static const atomic_bool never;
+
+	return key_generate(type, &never, ret);
 }
 
 enum acme_key_type

@@ -4,6 +4,7 @@
 #ifndef KEY_H
 #define KEY_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 
 #include <openssl/types.h>
@@ -44,6 +45,10 @@ int key_wrap(EVP_PKEY **evp, struct acme_key **ret);
 int key_public_der(const struct acme_key *key, unsigned char **ret);
 /* One of the public half alone; evp is shared. -EPROTONOSUPPORT as for private ones. */
 int key_from_public(EVP_PKEY *evp, struct acme_key **ret);
+/* acme_key_generate() that gives up soon after *stop has become true, with -ECANCELED:
+ * only what takes long looks at it. */
+int key_generate(
+    enum acme_key_type type, const atomic_bool *stop, struct acme_key **ret);
 /* The public JWK, members in the order of RFC 7638, no blanks. */
 int key_jwk(const struct acme_key *key, char **ret_json);
 /* "ES256", "ES384", "RS256" (RFC 7518 section 3.1). */

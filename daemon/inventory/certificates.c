@@ -189,12 +189,14 @@ certificate_set_spec(struct store *s, int64_t id, enum certificate_origin origin
 	struct statement *q = store_write(s,
 	    "UPDATE certificates SET origin = ?, spec = ?, next_at = ?, removed_at = 0,"
 	    " parked = 0, failures = 0, next_attempt = 0, last_error = NULL WHERE id = ?");
+	int r;
 
 	bind_integer(q, origin);
 	bind_text(q, spec);
 	bind_integer(q, now);
 	bind_integer(q, id);
-	return statement_run(q);
+	r = statement_run(q);
+	return r == 0 ? spare_key_drop(s, id) : r;
 }
 
 int
@@ -202,11 +204,13 @@ certificate_set_removed(struct store *s, int64_t id, int64_t now)
 {
 	struct statement *q = store_write(
 	    s, "UPDATE certificates SET removed_at = ?, next_at = ? WHERE id = ?");
+	int r;
 
 	bind_integer(q, now);
 	bind_integer(q, now);
 	bind_integer(q, id);
-	return statement_run(q);
+	r = statement_run(q);
+	return r == 0 ? spare_key_drop(s, id) : r;
 }
 
 int

@@ -345,6 +345,36 @@ int order_walk(
     struct store *s, int (*cb)(const struct order_row *o, void *arg), void *arg);
 struct order_row *order_row_free(struct order_row *o);
 
+/* ---- keys made ahead (spare_keys.c) ---- */
+
+/* For the next order of a certificate, whose RSA key it is to be: at most one. It goes
+ * when the certificate is wanted differently or no more, and when its key is reported
+ * (compromised_add()). */
+struct spare_key {
+	int64_t certificate;
+	enum acme_key_type key_type;
+	struct secret key;
+	const char *spki; /* not read */
+	int64_t made_at;
+};
+/* -EEXIST: there is one. */
+int spare_key_insert(struct store *s, const struct spare_key *k);
+/* Whoever uses it drops it in the same turn: no key is used twice. The caller clears
+ * ret->key. */
+int spare_key_find(struct store *s, int64_t certificate, struct spare_key *ret);
+int spare_key_drop(struct store *s, int64_t certificate);
+int spare_key_count(struct store *s, int64_t *ret);
+
+/* Those whose renewal is planned after the place (at, id) and until then, in that
+ * order. How many, or negative. */
+struct renewal_place {
+	int64_t at;
+	int64_t id;
+	bool bare; /* has an RSA certificate, and no spare key */
+};
+int spare_key_places(struct store *s, const struct renewal_place *after, int64_t until,
+    struct renewal_place *ret, size_t max);
+
 /* ---- deployments ---- */
 
 enum deployment_state { /* stored */

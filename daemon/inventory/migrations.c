@@ -249,6 +249,15 @@ const char *const migrations[] = {
 	"INSERT INTO ocsp (issued, ask_at)"
 	" SELECT id, CAST(strftime('%s', 'now') AS INTEGER) + abs(random() % 3600)"
 	" FROM issued WHERE current = 1;",
+	/* RSA keys that are ready before their certificates are renewed */
+	"CREATE TABLE spare_keys ("
+	" certificate INTEGER PRIMARY KEY REFERENCES certificates (id)"
+	" ON DELETE CASCADE,"
+	" key_type INTEGER NOT NULL,"
+	" key BLOB NOT NULL,"
+	" spki TEXT NOT NULL UNIQUE,"
+	" made_at INTEGER NOT NULL"
+	") STRICT;",
 };
 
 const size_t migration_count = ELEMENTS(migrations);

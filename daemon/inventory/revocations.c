@@ -199,6 +199,15 @@ name_old_rows(struct store *s, const char *spki, const struct secret *der)
 	return statement_run(q);
 }
 
+static int
+drop_spare(struct store *s, const char *spki)
+{
+	struct statement *q = store_write(s, "DELETE FROM spare_keys WHERE spki = ?");
+
+	bind_text(q, spki);
+	return statement_run(q);
+}
+
 int
 compromised_add(
     struct store *s, const char *spki, const struct secret *der, int64_t now)
@@ -207,6 +216,8 @@ compromised_add(
 	int r;
 
 	r = name_old_rows(s, spki, der);
+	if (r == 0)
+		r = drop_spare(s, spki);
 	if (r < 0)
 		return r;
 	q = store_write(

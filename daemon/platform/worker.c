@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -37,6 +38,7 @@ struct worker {
 	struct jobs done;
 	bool busy;
 	bool stop;
+	bool idle; /* runs when nobody else does */
 	int wake_fd;
 	struct event *wake_event;
 	bool delivering;
@@ -80,6 +82,9 @@ work(void *arg)
 	struct worker *w = arg;
 	struct job *job;
 
+	/* of this thread alone; where that isn't allowed, it runs as the others do */
+	if (w->idle)
+		(void)sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){ 0 });
 	pthread_mutex_lock(&w->lock);
 	while ((job = next_job(w)) != NULL) {
 		w->busy = true;
@@ -166,8 +171,8 @@ release(struct worker *w)
 	free(w);
 }
 
-int
-worker_new(struct event_base *base, struct worker **ret)
+static int
+make(struct event_base *base, bool idle, struct worker **ret)
 {
 	struct worker *w;
 	int r;
@@ -175,6 +180,7 @@ worker_new(struct event_base *base, struct worker **ret)
 	w = calloc(1, sizeof(*w));
 	if (w == NULL)
 		return -ENOMEM;
+	w->idle = idle;
 	STAILQ_INIT(&w->waiting);
 	STAILQ_INIT(&w->done);
 	pthread_mutex_init(&w->lock, NULL); /* with default attributes: can't fail */
@@ -188,6 +194,18 @@ worker_new(struct event_base *base, struct worker **ret)
 	}
 	*ret = w;
 	return 0;
+}
+
+int
+worker_new(struct event_base *base, struct worker **ret)
+{
+	return make(base, false, ret);
+}
+
+int
+worker_new_idle(struct event_base *base, struct worker **ret)
+{
+	return make(base, true, ret);
 }
 
 struct worker *

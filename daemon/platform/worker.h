@@ -12,6 +12,8 @@ struct event_base;
 struct worker;
 
 int worker_new(struct event_base *base, struct worker **ret);
+/* Its thread only gets what CPU time is left over. */
+int worker_new_idle(struct event_base *base, struct worker **ret);
 /* Waits for the job that runs. done_cb is called from here for it and for the others,
  * which don't run: who had asked for them is gone by now. Not from a done_cb. */
 struct worker *worker_free(struct worker *w);

@@ -24,6 +24,7 @@ struct repair;
 struct revoker;
 struct said;
 struct selftest;
+struct spares;
 struct verify;
 struct writer;
 struct writing;
@@ -56,6 +57,7 @@ struct renewals {
 	int (*describe)(const struct certificate *c, char **ret, void *arg);
 	void *describe_arg;
 	struct selftest *selftest;
+	struct spares *spares;        /* keys made ahead */
 	struct queue *queue;          /* who waits for the limits of a CA */
 	int64_t invited[INVITED_MAX]; /* certificates that somebody asked for, a ring */
 	size_t invited_next;

@@ -1,11 +1,13 @@
 /*
  * keyjob.c - one key on its way: made in the worker thread, handed over on the loop.
  *
- * A job outlives who asked for it, if that goes first: the thread can't be interrupted.
+ * A job outlives who asked for it, if that goes first, by the milliseconds that the
+ * thread takes to notice: a stop doesn't wait for a key.
  */
 #include "renew/keyjob.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 
 #include "key.h"
 #include "platform/worker.h"
@@ -13,6 +15,7 @@
 struct keyjob {
 	enum acme_key_type type;
 	struct acme_key *key;
+	atomic_bool stop;        /* the one member that both threads use meanwhile */
 	keyjob_done_cb *done_cb; /* NULL: forgotten */
 	void *arg;
 };
@@ -22,7 +25,7 @@ make(void *arg)
 {
 	struct keyjob *job = arg;
 
-	(void)acme_key_generate(job->type, &job->key);
+	(void)key_generate(job->type, &job->stop, &job->key);
 }
 
 static void
@@ -45,7 +48,9 @@ keyjob_start(struct worker *worker, enum acme_key_type type, keyjob_done_cb *don
 
 	if (job == NULL)
 		return -ENOMEM;
-	*job = (struct keyjob){ .type = type, .done_cb = done_cb, .arg = arg };
+	job->type = type;
+	job->done_cb = done_cb;
+	job->arg = arg;
 	r = worker_run(worker, make, made_cb, job);
 	if (r < 0) {
 		free(job);
@@ -58,7 +63,9 @@ keyjob_start(struct worker *worker, enum acme_key_type type, keyjob_done_cb *don
 struct keyjob *
 keyjob_forget(struct keyjob *job)
 {
-	if (job != NULL)
+	if (job != NULL) {
 		job->done_cb = NULL;
+		atomic_store(&job->stop, true);
+	}
 	return NULL;
 }

@@ -1,7 +1,8 @@
 /*
  * keyjob.h - a key made in the worker thread, because RSA takes seconds.
  *
- * Used by ca.c for account keys and by order.c for certificates' keys.
+ * Used by ca.c for account keys, by order.c for certificates' keys, and by spare.c for
+ * those that are made ahead.
  */
 #ifndef KEYJOB_H
 #define KEYJOB_H

@@ -60,6 +60,9 @@ insert_row(struct order *o)
 	r = o->csr == NULL ? acme_key_to_der(o->key, &row->key.data, &row->key.len) : 0;
 	if (r == 0)
 		r = order_insert(o->means->store, row);
+	/* one made ahead is this order's now, or of no use any more */
+	if (r == 0 && acme_key_type_is_rsa(row->key_type))
+		r = spare_key_drop(o->means->store, row->certificate);
 	if (r < 0)
 		return r;
 	o->row = steal_ptr(row);
@@ -144,13 +147,40 @@ reuse_key(struct order *o)
 	return -ENOENT;
 }
 
+/* The key that was made ahead; insert_row() makes it this order's. It isn't used where
+ * it lay beside one that others have got hold of. */
+static int
+take_spare(struct order *o)
+{
+	struct spare_key spare = { 0 };
+	_cleanup_(acme_key_freep) struct acme_key *key = NULL;
+	int r;
+
+	if (o->wish.reason == RENEW_KEY_COMPROMISE ||
+	    !acme_key_type_is_rsa(o->wish.key_type))
+		return -ENOENT;
+	if (spare_key_find(o->means->store, o->wish.certificate, &spare) < 0)
+		return -ENOENT;
+	r = acme_key_from_der(spare.key.data, spare.key.len, &key);
+	secret_clear(&spare.key);
+	if (r < 0 || spare.key_type != o->wish.key_type ||
+	    key_check(o->means->store, key) != NULL)
+		return -ENOENT;
+	log_line(LOG_DEBUG, &(struct log_fields){ .certificate = o->wish.name },
+	    "ordered with a key that was made ahead");
+	o->key = steal_ptr(key);
+	return 0;
+}
+
 static void
 get_key(struct order *o)
 {
 	int r = reuse_key(o);
 
+	if (r == -ENOENT)
+		r = take_spare(o);
 	if (r != -ENOENT) {
-		/* used again, or failed */
+		/* there is one, or that failed */
 	} else if (acme_key_type_is_rsa(o->wish.key_type)) {
 		r = keyjob_start(
 		    o->means->worker, o->wish.key_type, key_made_cb, o, &o->keyjob);

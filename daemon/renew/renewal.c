@@ -27,6 +27,7 @@
 #include "renew/revoker.h"
 #include "renew/said.h"
 #include "renew/selftest.h"
+#include "renew/spare.h"
 #include "schedule/limits.h"
 #include "schedule/schedule.h"
 
@@ -141,6 +142,8 @@ renewals_new(const struct renewal_means *means, struct renewals **ret)
 		e = ari_new(r, &r->ari);
 	if (e == 0)
 		e = ocsp_new(r, &r->ocsp);
+	if (e == 0)
+		e = spares_new(r, &r->spares);
 	if (e < 0)
 		return e;
 	writer_on_switch(r->writer, may_switch_cb, r);
@@ -169,6 +172,7 @@ renewals_free(struct renewals *r)
 	r->deactivator = deactivator_free(r->deactivator);
 	ari_free(r->ari);
 	ocsp_free(r->ocsp);
+	spares_free(r->spares);
 	deploy_on_idle(r->means.deploy, NULL, NULL);
 	store_on_failure(r->means.store, NULL, NULL);
 	while ((j = TAILQ_FIRST(&r->jobs)) != NULL) {
@@ -247,6 +251,7 @@ renewals_clock_set(struct renewals *r, int64_t by)
 		r->stalled_until = 0;
 	(void)inventory_heed_clock(r->means.store, now);
 	schedule_poke(r->means.schedule);
+	spares_begin(r->spares);
 	ari_poke(r->ari);
 	revoker_poke(r->revoker);
 	deactivator_poke(r->deactivator);
@@ -412,6 +417,7 @@ renewals_configure(
 	deactivator_poke(r->deactivator);
 	ari_poke(r->ari);
 	ocsp_poke(r->ocsp);
+	spares_begin(r->spares);
 	for (size_t i = 0; i < count; i++)
 		ca_look(cas[i]);
 	return 0;

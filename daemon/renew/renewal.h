@@ -44,6 +44,8 @@ struct renewal_means {
 int renewals_new(const struct renewal_means *means, struct renewals **ret);
 /* Drops all jobs; what they had reached is in the inventory. */
 struct renewals *renewals_free(struct renewals *r);
+/* For idle moments: a key is made ahead for a renewal that comes soon (spare.c). */
+void renewals_look_ahead(struct renewals *r);
 /* The configuration and bundle directories in force; lent until the next call. */
 int renewals_configure(
     struct renewals *r, const struct config *config, struct bundles *bundles);

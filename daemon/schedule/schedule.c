@@ -35,6 +35,8 @@ struct schedule {
 	int64_t distance; /* of the clocks, in ms */
 	void (*jump_cb)(int64_t by, void *arg);
 	void *jump_arg;
+	void (*ticked_cb)(void *arg);
+	void *ticked_arg;
 };
 
 DEFINE_CLEANUP(struct schedule, schedule_free)
@@ -119,6 +121,8 @@ tick_cb(evutil_socket_t fd, short what, void *arg)
 	look_at_clock(s);
 	sleep_until_next(s, now); /* before: a poke on the way must win */
 	hand_over(s, now);
+	if (s->ticked_cb != NULL)
+		s->ticked_cb(s->ticked_arg);
 }
 
 int
@@ -164,6 +168,13 @@ schedule_on_jump(struct schedule *s, void (*cb)(int64_t by, void *arg), void *ar
 {
 	s->jump_cb = cb;
 	s->jump_arg = arg;
+}
+
+void
+schedule_on_tick(struct schedule *s, void (*cb)(void *arg), void *arg)
+{
+	s->ticked_cb = cb;
+	s->ticked_arg = arg;
 }
 
 void

@@ -23,6 +23,8 @@ void schedule_start(struct schedule *s, schedule_due_cb *due_cb, void *arg);
 /* Called at a tick after the wall's clock was set by over a minute: by how much, in
  * seconds. A machine that was suspended has not had it set. */
 void schedule_on_jump(struct schedule *s, void (*cb)(int64_t by, void *arg), void *arg);
+/* Called after each tick, when what is due was handed over: for what isn't due yet. */
+void schedule_on_tick(struct schedule *s, void (*cb)(void *arg), void *arg);
 /* Something has changed: look again, in a millisecond. */
 void schedule_poke(struct schedule *s);
 /* When it last looked, seconds since 1970: the daemon is well while this is under two

@@ -62,6 +62,12 @@ worker_new(struct event_base *base, struct worker **ret)
 	return 0;
 }
 
+int
+worker_new_idle(struct event_base *base, struct worker **ret)
+{
+	return worker_new(base, ret);
+}
+
 struct worker *
 worker_free(struct worker *w)
 {
