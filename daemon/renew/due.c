@@ -178,22 +178,49 @@ counts(const struct certificate_spec *spec, const struct issued *rows, size_t co
 	return !any;
 }
 
-void
-due_plan(struct certificate *c, const struct certificate_spec *spec, const char *names,
-    const struct issued *rows, size_t count, int64_t now, uint64_t jitter)
+/* The one whose time comes first. */
+static const struct issued *
+find_first(const struct certificate_spec *spec, const struct issued *rows, size_t count)
 {
 	const struct issued *first = NULL;
-	enum renew_reason reason;
 
 	for (size_t i = 0; i < count; i++)
 		if (counts(spec, rows, count, &rows[i]) &&
 		    (first == NULL || point(spec, &rows[i], 0) < point(spec, first, 0)))
 			first = &rows[i];
+	return first;
+}
+
+bool
+due_span(const struct certificate *c, const struct certificate_spec *spec,
+    const struct issued *rows, size_t count, int64_t *ret_from, int64_t *ret_to)
+{
+	const struct issued *first = find_first(spec, rows, count);
+	int64_t from, to;
+
+	if (first == NULL)
+		return false;
+	from = point(spec, first, most_jitter(spec, first));
+	to = point(spec, first, 0);
+	if (from <= c->renew_at && c->renew_at <= to)
+		return false;
+	*ret_from = from;
+	*ret_to = to;
+	return true;
+}
+
+void
+due_plan(struct certificate *c, const struct certificate_spec *spec, const char *names,
+    const struct issued *rows, size_t count, int64_t now, int64_t at)
+{
+	const struct issued *first = find_first(spec, rows, count);
+	enum renew_reason reason;
+	int64_t from, to;
+
 	if (first == NULL)
 		c->renew_at = 0;
-	else if (c->renew_at < point(spec, first, most_jitter(spec, first)) ||
-	    c->renew_at > point(spec, first, 0))
-		c->renew_at = point(spec, first, jitter);
+	else if (due_span(c, spec, rows, count, &from, &to))
+		c->renew_at = at < from ? from : at > to ? to : at;
 	reason = due_any(c, spec, names, rows, count, now);
 	c->renew_reason = reason != RENEW_NONE ? reason
 	    : first != NULL                    ? why(spec, first)

@@ -28,11 +28,15 @@ enum renew_reason due_reason(const struct certificate *c,
 enum renew_reason due_any(const struct certificate *c,
     const struct certificate_spec *spec, const char *names, const struct issued *rows,
     size_t count, int64_t now);
-/* Sets c->renew_at and c->renew_reason: a point picked earlier is kept while it is
- * within what is allowed. */
+/* True: a point has to be picked for c, from *ret_from to *ret_to. False: that which
+ * was picked earlier is within what is allowed and is kept, or there is nothing to
+ * plan. */
+bool due_span(const struct certificate *c, const struct certificate_spec *spec,
+    const struct issued *rows, size_t count, int64_t *ret_from, int64_t *ret_to);
+/* Sets c->renew_at and c->renew_reason. at: the point that was picked in due_span(). */
 void due_plan(struct certificate *c, const struct certificate_spec *spec,
     const char *names, const struct issued *rows, size_t count, int64_t now,
-    uint64_t jitter);
+    int64_t at);
 /* The shortest life of the current certificates in seconds; 0: none. */
 int64_t due_life(
     const struct certificate_spec *spec, const struct issued *rows, size_t count);

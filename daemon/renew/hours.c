@@ -53,14 +53,53 @@ refresh(struct hours *h)
 	(void)certificate_walk_planned(h->store, h->first * HOUR, count_cb, h);
 }
 
-uint32_t
-hours_count(struct hours *h, int64_t at)
+static uint32_t
+count(struct hours *h, int64_t hour)
 {
-	uint32_t *count;
+	const uint32_t *found = find(h, hour * HOUR);
 
+	return found != NULL ? *found : 0;
+}
+
+/* Which hour from first to last has the least; of equal ones that which chance takes,
+ * which loses what it was used for. */
+static int64_t
+find_emptiest(struct hours *h, int64_t first, int64_t last, uint64_t *chance)
+{
+	uint32_t least = UINT32_MAX;
+	uint64_t equal = 0, taken;
+
+	for (int64_t i = first; i <= last; i++) {
+		uint32_t n = count(h, i);
+
+		equal = n < least ? 1 : equal + (n == least);
+		least = n < least ? n : least;
+	}
+	taken = *chance % equal;
+	*chance /= equal;
+	for (int64_t i = first; i <= last; i++)
+		if (count(h, i) == least && taken-- == 0)
+			return i;
+	return last;
+}
+
+int64_t
+hours_pick(struct hours *h, int64_t from, int64_t to, uint64_t chance)
+{
+	int64_t now = clock_now();
+	int64_t hour;
+
+	from = from > now ? from : now;
+	if (from >= to)
+		return to;
 	refresh(h);
-	count = find(h, at);
-	return count != NULL ? *count : 0;
+	/* what is years away is as good at any time */
+	if (to - from > HOURS * (int64_t)HOUR)
+		from = to - HOURS * (int64_t)HOUR;
+	hour = find_emptiest(h, from / HOUR, to / HOUR, &chance);
+	from = from > hour * HOUR ? from : hour * HOUR;
+	to = to < hour * HOUR + HOUR - 1 ? to : hour * HOUR + HOUR - 1;
+	return from + (int64_t)(chance % (uint64_t)(to - from + 1));
 }
 
 void

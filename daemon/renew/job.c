@@ -26,8 +26,6 @@
 #include "renew/rollback.h"
 #include "renew/said.h"
 
-#define CHANCES 16
-
 /* ---- loading ---- */
 
 int
@@ -182,42 +180,20 @@ bundle_step(struct job *j)
 
 /* ---- end ---- */
 
-/* Chance alone leaves peaks: of some points that chance gives, the one in the hour with
- * the least to do. */
-static uint64_t
-pick_jitter(const struct job *j, int64_t now)
-{
-	uint64_t best = clock_random(UINT32_MAX);
-	uint32_t least = UINT32_MAX;
-
-	for (int i = 0; i < CHANCES; i++) {
-		struct certificate c = *j->row;
-		uint64_t jitter = clock_random(UINT32_MAX);
-		uint32_t count;
-
-		due_plan(
-		    &c, j->spec, j->names, j->issued, j->issued_count, now, jitter);
-		if (c.renew_at == j->row->renew_at || c.renew_at <= now)
-			return jitter; /* it is planned already, or due */
-		count = hours_count(j->renewals->hours, c.renew_at);
-		if (count < least) {
-			least = count;
-			best = jitter;
-		}
-	}
-	return best;
-}
-
 static void
 plan(struct job *j)
 {
 	struct certificate *c = j->row;
+	struct hours *hours = j->renewals->hours;
 	int64_t before = c->renew_at;
 	int64_t now = clock_now();
+	int64_t from, to, at = 0;
 
-	due_plan(
-	    c, j->spec, j->names, j->issued, j->issued_count, now, pick_jitter(j, now));
-	hours_move(j->renewals->hours, before, c->renew_at);
+	/* chance alone would leave peaks */
+	if (due_span(c, j->spec, j->issued, j->issued_count, &from, &to))
+		at = hours_pick(hours, from, to, clock_random(UINT64_MAX));
+	due_plan(c, j->spec, j->names, j->issued, j->issued_count, now, at);
+	hours_move(hours, before, c->renew_at);
 	if (c->renew_reason != RENEW_FORCED && c->failures == 0)
 		c->forced = 0;
 }

@@ -363,10 +363,12 @@ is_hopeless(int64_t not_after, int64_t life)
 }
 
 static void
-note_first(const struct sim_name *n)
+note_round(const struct sim_name *n)
 {
-	if (n->not_after == 0 && ++ca->named == ca->name_count)
+	if (n->issued == 1 && ++ca->named == ca->name_count)
 		ca->all_at = virtual_time_now();
+	if (n->issued == 2 && ++ca->renewed == ca->name_count)
+		ca->round_at = virtual_time_now();
 }
 
 static void
@@ -389,7 +391,8 @@ note_issue(struct sim_name *n, size_t name)
 	size_t hour = (size_t)((now - ca->began) / 3600);
 
 	ca->issued++;
-	note_first(n);
+	n->issued++;
+	note_round(n);
 	if (hour < SIM_HOURS_MAX) {
 		ca->by_hour[hour]++;
 		ca->urgent[hour] += n->not_after != 0 && n->not_after - now < life / 4;

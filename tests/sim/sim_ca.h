@@ -26,9 +26,10 @@ struct sim_name {
 	int64_t not_after;               /* of the newest; 0: none yet */
 	int64_t issues[SIM_ISSUES_KEPT]; /* the newest last */
 	int64_t authorized_until;
-	uint32_t order; /* counts its orders */
-	bool open;      /* the newest order isn't finished */
-	bool invalid;   /* nor will it be */
+	uint32_t order;  /* counts its orders, */
+	uint32_t issued; /* and certificates */
+	bool open;       /* the newest order isn't finished */
+	bool invalid;    /* nor will it be */
 	int64_t
 	    failures[SIM_FAILURES_KEPT]; /* validations that failed, the newest last */
 	bool unheard; /* nothing was ever asked about it: its answer may be lost */
@@ -70,8 +71,10 @@ struct sim_ca {
 	int64_t gap_worst;
 	uint64_t hopeless; /* those that an outage explains: the CA was away from before
 			    * they should have been renewed until they had expired */
-	size_t named;      /* names that have got one */
-	int64_t all_at;    /* when the last of them got its first */
+	size_t named;      /* names that have got one, */
+	size_t renewed;    /* and a second one */
+	int64_t all_at;    /* when the last of them got its first, */
+	int64_t round_at;  /* and its second; 0: not all have */
 	uint32_t by_hour[SIM_HOURS_MAX]; /* certificates issued */
 	uint32_t urgent[SIM_HOURS_MAX]; /* of them, those of which a quarter was left */
 	struct sim_name names[];

@@ -43,7 +43,8 @@ end(struct scene *s)
 static void
 plan(struct scene *s, int64_t now)
 {
-	due_plan(&s->row, &s->spec, "a", s->issued, s->spec.key_count, now, 12345);
+	due_plan(
+	    &s->row, &s->spec, "a", s->issued, s->spec.key_count, now, NOW + 55 * DAY);
 }
 
 static enum renew_reason
