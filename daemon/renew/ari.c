@@ -342,14 +342,17 @@ look(struct ari *a, struct renewal_info *row, bool by_hand)
 	struct ca *ca = issuer_of(a, row);
 	int64_t now = clock_now();
 	int64_t closed = ari_news_closed(a->news, row->ca);
+	int r;
 
 	if (closed > now + CLOSED_SECONDS)
 		closed = 0; /* the clock was set back */
 
 	if (row->not_after <= now)
 		put_off(a, row, 0); /* RFC 9773 section 4.3: MUST stop */
-	else if (row->unwanted || ca == NULL || ari_id(row->chain, &id) < 0)
+	else if (row->unwanted || ca == NULL)
 		put_off(a, row, in_a_day());
+	else if ((r = ari_id(row->chain, &id)) < 0) /* -ENOENT: it never has one */
+		put_off(a, row, r == -ENOENT ? 0 : in_a_day());
 	else if (closed > now && !by_hand)
 		put_off(a, row, closed + (int64_t)clock_random(CLOSED_SECONDS));
 	else if (closed <= now)
