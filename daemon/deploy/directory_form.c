@@ -223,13 +223,13 @@ bool
 directory_form_same(const struct directory_pair *pair, unsigned kind,
     const char *password, const char *is, size_t is_len)
 {
-	char *wanted;
-	size_t len;
+	char *wanted = NULL;
+	size_t len = 0;
 	bool same;
 
 	if (kind == COPY_PKCS12)
 		return same_pkcs12(pair, password, is, is_len);
-	if (directory_form(pair, kind, NULL, NULL, &wanted, &len) < 0)
+	if (directory_form(pair, kind, NULL, NULL, &wanted, &len) < 0 || wanted == NULL)
 		return false;
 	same = is_len == len && memcmp(is, wanted, len) == 0;
 	acme_wipe_free(wanted, len);
