@@ -75,6 +75,8 @@ find_emptiest(struct hours *h, int64_t first, int64_t last, uint64_t *chance)
 		equal = n < least ? 1 : equal + (n == least);
 		least = n < least ? n : least;
 	}
+	if (equal == 0) /* not one hour, or all are full to the brim */
+		return last;
 	taken = *chance % equal;
 	*chance /= equal;
 	for (int64_t i = first; i <= last; i++)
