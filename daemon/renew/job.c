@@ -139,6 +139,8 @@ wants_files(struct job *j, const struct certificate_spec *spec,
     const struct issued *rows, size_t count)
 {
 	const char *bundled = j->row->bundled;
+	bool (*look)(struct bundles * bundles, const struct certificate_spec *spec,
+	    const struct issued *rows, size_t count);
 
 	if (j->written || j->unwritten)
 		return false;
@@ -146,8 +148,11 @@ wants_files(struct job *j, const struct certificate_spec *spec,
 	j->wanted = due_bundle(spec, rows, count);
 	if (j->wanted == NULL || *j->wanted == '\0')
 		return false;
-	return bundled == NULL || strcmp(j->wanted, bundled) != 0 ||
-	    !files_intact(j->renewals->bundles, spec, rows, count);
+	if (bundled == NULL || strcmp(j->wanted, bundled) != 0)
+		return true;
+	/* what is inside of placeholders is looked at by repair.c */
+	look = count > 0 ? files_intact : files_there;
+	return !look(j->renewals->bundles, spec, rows, count);
 }
 
 /* True: it has to wait. A placeholder isn't: nothing waits for the disk there. */
