@@ -2,9 +2,9 @@
  * change.c - see change.h. The one step that readers see is the rename of a symbolic
  * link; before it everything new is on disk, and only after it anything old goes.
  *
- * A few files are fsynced one by one. For many, one syncfs() is much faster: it waits
- * for what other programs have written to that disk, too, which a single certificate
- * shouldn't have to.
+ * The files of one certificate are fsynced one by one. For several, one syncfs() is
+ * faster: it waits for what other programs have written to that disk, too, which a
+ * single certificate shouldn't have to.
  */
 #include "bundle/change.h"
 
@@ -17,7 +17,7 @@
 #include "platform/file.h"
 #include "scope.h"
 
-#define MANY 4 /* from here on one syncfs() costs less than some 6 fsyncs for each */
+#define MANY 2 /* from here on one syncfs() costs less than some 6 fsyncs for each */
 
 void
 change_begin(struct change *c, struct bundles *bundles, const struct bundle *bundle)

@@ -1,5 +1,5 @@
 /*
- * writer.c - see writer.h. All that is asked for in one turn of the loop, and while the
+ * writer.c - see writer.h. All that is asked for in a few milliseconds, and while the
  * thread is busy, is one batch: written and synced in the thread, switched on the loop,
  * settled in the thread.
  *
@@ -26,6 +26,7 @@
 #define PRIORITY  2 /* that of commits: after all else of this turn */
 #define BATCH_MAX 64
 #define ROOM      (4 * BATCH_MAX)
+#define GATHER_US 20000 /* two at once wait for the disk but once */
 
 struct writing {
 	TAILQ_ENTRY(writing) entry; /* while it waits */
@@ -288,6 +289,7 @@ int
 writer_start(struct writer *w, struct bundles *bundles, const struct bundle *bundle,
     writing_done_cb *done_cb, void *arg, struct writing **ret)
 {
+	static const struct timeval gather = { .tv_usec = GATHER_US };
 	struct writing *g = calloc(1, sizeof(*g));
 	int r;
 
@@ -303,7 +305,8 @@ writer_start(struct writer *w, struct bundles *bundles, const struct bundle *bun
 	}
 	TAILQ_INSERT_TAIL(&w->waiting, g, entry);
 	w->count++;
-	event_active(w->start_event, EV_TIMEOUT, 0);
+	if (!evtimer_pending(w->start_event, NULL))
+		event_add(w->start_event, &gather);
 	*ret = g;
 	return 0;
 }

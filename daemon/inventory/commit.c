@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "inventory/statement.h"
 #include "inventory/store_private.h"
 #include "platform/clock.h"
 #include "platform/log.h"
@@ -64,7 +65,7 @@ store_begin(struct store *s)
 
 	if (s->in_transaction)
 		return s->failed;
-	r = store_execute(s, "BEGIN IMMEDIATE");
+	r = statement_run(store_read(s, "BEGIN IMMEDIATE"));
 	if (r < 0) {
 		store_tell_failure(s, r);
 		return r;
@@ -83,7 +84,7 @@ store_commit(struct store *s)
 	if (!s->in_transaction)
 		return 0;
 	if (r == 0)
-		r = store_execute(s, "COMMIT");
+		r = statement_run(store_read(s, "COMMIT"));
 	if (r < 0 && !sqlite3_get_autocommit(s->db))
 		store_execute(s, "ROLLBACK");
 	s->in_transaction = false;

@@ -140,6 +140,8 @@ wants_files(struct job *j, const struct certificate_spec *spec,
     const struct issued *rows, size_t count)
 {
 	const char *bundled = j->row->bundled;
+	bool (*look)(struct bundles * bundles, const struct certificate_spec *spec,
+	    const struct issued *rows, size_t count);
 
 	free(j->wanted);
 	j->wanted = due_bundle(spec, rows, count);
@@ -147,7 +149,9 @@ wants_files(struct job *j, const struct certificate_spec *spec,
 		return false;
 	if (bundled == NULL || strcmp(j->wanted, bundled) != 0)
 		return true;
-	return !j->written && !files_intact(j->renewals->bundles, spec, rows, count);
+	/* what is inside of placeholders is looked at by repair.c */
+	look = count > 0 ? files_intact : files_there;
+	return !j->written && !look(j->renewals->bundles, spec, rows, count);
 }
 
 /* True: it has to wait. A placeholder isn't: nothing waits for the disk there. */
