@@ -38,8 +38,6 @@ struct spares {
 	int64_t next_pass;          /* monotonic ms */
 };
 
-DEFINE_CLEANUP(struct spares, spares_free)
-
 /* The RSA type that its next renewal needs a new key of; ACME_KEY_NONE: none, or it
  * isn't due soon, or is at work now. */
 static enum acme_key_type
