@@ -5,7 +5,8 @@
  * Used by store.c and statement.c. A commit writes SQLite's log, without waiting for
  * the disk. The thread syncs the log, for all commits that there were since it did so
  * last: while it waits for the disk the loop doesn't, and the longer that takes the
- * more share it. It touches nothing but the file.
+ * more share it. When the log has grown long it also copies that into the database,
+ * which on the loop would take too long, over a connection of its own.
  */
 #include "inventory/store.h"
 
@@ -24,6 +25,7 @@
 
 #define LATEST_US     20000 /* whatever else there always is to do */
 #define QUIET_SECONDS 120   /* without a failure: it works again */
+#define LOG_PAGES     1000  /* from here on the log is copied */
 
 void
 store_tell_failure(struct store *s, int r)
@@ -158,12 +160,57 @@ reserve(struct waiters *w, size_t more)
 	return 0;
 }
 
+static int
+committed_cb(void *arg, sqlite3 *db, const char *name, int pages)
+{
+	struct store *s = arg;
+
+	(void)db, (void)name;
+	s->log_pages = pages;
+	return SQLITE_OK;
+}
+
+int
+store_open_copier(struct store *s, const char *path)
+{
+	int r = sqlite3_open_v2(
+	    path, &s->copier, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+
+	/* only who has looked into it knows of the log */
+	if (r == SQLITE_OK)
+		r = sqlite3_exec(
+		    s->copier, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
+	if (r == SQLITE_OK)
+		sqlite3_wal_hook(s->db, committed_cb, s);
+	return store_errno(s, r);
+}
+
+/* What was committed while the thread copied is little. The log can begin anew only
+ * where nothing is left, so that is done here, between two transactions. */
+static void
+copy_rest(struct store *s)
+{
+	bool wrote = s->in_transaction;
+	int r = store_commit(s);
+
+	if (r < 0) {
+		tell(s, &s->waiting, r);
+		return;
+	}
+	s->committed.wrote |= wrote;
+	(void)sqlite3_wal_checkpoint_v2(
+	    s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+}
+
 static void
 sync_cb(void *arg)
 {
 	struct store *s = arg;
 
 	s->sync_result = sync_log(s->log_fd);
+	if (s->copying && s->sync_result == 0)
+		(void)sqlite3_wal_checkpoint_v2(
+		    s->copier, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 }
 
 static void sync_start(struct store *s);
@@ -182,6 +229,8 @@ synced_cb(void *arg)
 		if (e < 0)
 			tell(s, &s->waiting, e);
 		r = rewrite(s, r);
+	} else if (s->copying) {
+		copy_rest(s);
 	}
 	s->sync_running = false;
 	tell(s, &s->syncing, r);
@@ -201,6 +250,7 @@ sync_start(struct store *s)
 		return;
 	}
 	s->sync_running = true;
+	s->copying = s->copier != NULL && s->log_pages >= LOG_PAGES;
 	if (worker_run(s->worker, sync_cb, synced_cb, s) < 0) {
 		s->sync_result = sync_log(s->log_fd);
 		synced_cb(s);

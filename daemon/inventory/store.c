@@ -239,6 +239,8 @@ store_open(
 	if (r == 0)
 		r = open_log(s, path);
 	if (r == 0 && base != NULL)
+		r = store_open_copier(s, path);
+	if (r == 0 && base != NULL)
 		r = worker_new(base, &s->worker);
 	if (r < 0) {
 		if (why == NULL)
@@ -262,6 +264,7 @@ store_close(struct store *s)
 	worker_free(s->worker);
 	for (size_t i = 0; i < s->statement_count; i++)
 		sqlite3_finalize(s->statements[i].handle);
+	sqlite3_close(s->copier);
 	sqlite3_close(s->db);
 	if (s->commit_event != NULL)
 		event_free(s->commit_event);

@@ -58,6 +58,9 @@ struct store {
 	struct waiters running;   /* whose callbacks are being called */
 	struct worker *worker;    /* syncs the log; NULL without a loop */
 	int log_fd;
+	sqlite3 *copier; /* the thread's own connection; NULL without a loop */
+	int log_pages;
+	bool copying; /* the thread copies the log, too, this time */
 	bool sync_running;
 	int sync_result; /* the thread's, until it is done */
 	bool broken;     /* the log may have a hole */
@@ -85,6 +88,9 @@ int store_begin(struct store *s);
 void store_tell_failure(struct store *s, int r);
 /* It is over; not on disk yet. */
 int store_commit(struct store *s);
+/* The log goes into the database as copier does it, no more in the commit that makes it
+ * too long. */
+int store_open_copier(struct store *s, const char *path);
 /* The end of a turn that has written; an event callback, with the store. */
 void store_commit_cb(int fd, short what, void *arg);
 

@@ -330,37 +330,22 @@ count_order(struct order *o)
 	o->wish.counted = false;
 }
 
-static void
-send_next(struct order *o)
-{
-	int r = order_publish(o);
-
-	if (o->next.action == ACME_ACTION_NEW_ORDER)
-		count_order(o);
-	if (r == 0)
-		r = ca_send(o->ca, &o->next, reply_cb, o, &o->request);
-	if (r < 0)
-		order_fail_here(o, "order", "cannot send a request", r);
-}
-
-/* What led to it is on disk before it leaves. A look at an authorization needn't wait
- * for that: it changes nothing at the CA, and an order whose URL is lost with the power
- * might as well have been lost a moment before, on its way here. */
-static bool
-must_wait(const struct order *o)
-{
-	return o->saves > 0 && o->next.action != ACME_ACTION_AUTHORIZATION;
-}
-
-/* What the flow wants done. */
+/* What the flow wants done, now that what led to it is on disk. */
 static void
 act(struct order *o)
 {
-	switch (acme_flow_next(o->flow, clock_monotonic_ms(), &o->next)) {
+	struct acme_request request;
+	int r;
+
+	switch (acme_flow_next(o->flow, clock_monotonic_ms(), &request)) {
 	case ACME_SEND:
-		o->held = must_wait(o);
-		if (!o->held)
-			send_next(o);
+		r = order_publish(o);
+		if (request.action == ACME_ACTION_NEW_ORDER)
+			count_order(o);
+		if (r == 0)
+			r = ca_send(o->ca, &request, reply_cb, o, &o->request);
+		if (r < 0)
+			order_fail_here(o, "order", "cannot send a request", r);
 		break;
 	case ACME_WAIT:
 		sleep_until(o, acme_flow_wait_until(o->flow));
@@ -380,25 +365,8 @@ saved_cb(int r, void *arg)
 		order_fail_here(o, "store", "cannot store the order", r);
 		return;
 	}
-	o->saves--;
-	if (!o->held || must_wait(o))
-		return;
-	o->held = false;
-	send_next(o);
-}
-
-static int
-save(struct order *o)
-{
-	int r = order_save(o->means->store, o->row);
-
-	if (r == 0)
-		r = store_after_commit(o->means->store, saved_cb, o);
-	if (r < 0)
-		return r;
-	o->saves++;
 	o->changed = false;
-	return 0;
+	act(o);
 }
 
 void
@@ -407,11 +375,14 @@ order_pump(struct order *o)
 	int r;
 
 	event_del(o->timer);
-	if (o->held)
-		return;
 	r = note_facts(o);
-	if (r == 0 && o->changed)
-		r = save(o);
+	if (r == 0 && o->changed) {
+		r = order_save(o->means->store, o->row);
+		if (r == 0)
+			r = store_after_commit(o->means->store, saved_cb, o);
+		if (r == 0)
+			return;
+	}
 	if (r < 0)
 		order_fail_here(o, "store", "cannot store the order", r);
 	else

@@ -20,7 +20,7 @@ fetched_cb(const char *token, void *arg)
 	if (o->flow == NULL)
 		return;
 	acme_flow_fetched(o->flow, clock_monotonic_ms(), token);
-	if (o->request == NULL && !o->held)
+	if (o->request == NULL && !o->changed)
 		order_pump(o);
 }
 

@@ -31,12 +31,9 @@ struct order {
 	struct event *timer;
 	char **published; /* tokens */
 	size_t published_count;
-	bool changed;             /* row differs from what is stored */
-	unsigned saves;           /* of the row that aren't known to be on disk */
-	bool held;                /* `next` waits for them */
-	struct acme_request next; /* lent, of the flow */
-	struct acme_csr *csr;     /* made elsewhere; key is its public half */
-	bool profile_refused;     /* the CA advertises it, and won't have it */
+	bool changed;         /* row differs from what is stored */
+	struct acme_csr *csr; /* made elsewhere; key is its public half */
+	bool profile_refused; /* the CA advertises it, and won't have it */
 	bool not_replaced_told;
 	bool entered; /* the CA counts it among its users */
 };

@@ -67,10 +67,11 @@ class Daemon:
 
 
 class TheRenewd(Daemon):
-    """As configured by default, but for limits that protect public CAs."""
+    """As configured by default, but with as many orders at once as an administrator
+    would allow who has so many certificates and a CA of his own."""
 
-    label = "renewd"
-    max_orders: int | None = None
+    max_orders = 64
+    label = f"renewd, max_orders = {max_orders}"
 
     def make(self) -> Renewd:
         renewd = Renewd(self.place, http_port=self.ca.http_port)

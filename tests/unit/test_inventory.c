@@ -662,6 +662,72 @@ START_TEST(commits_are_shared)
 }
 END_TEST
 
+static off_t
+size_of(const char *name)
+{
+	_cleanup_free_ char *path = NULL;
+	struct stat st;
+
+	ck_assert_int_ge(asprintf(&path, "%s/%s", dir, name), 0);
+	ck_assert_int_eq(stat(path, &st), 0);
+	return st.st_size;
+}
+
+#define LONG_TEXT  (64 * 1024) /* 16 pages of the log */
+#define WRITES     400         /* six times as many as the log has room for */
+#define LOG_MAX    (3 * 1000 * 4096)
+#define TEXTS_LEFT ((off_t)WRITES * LONG_TEXT - LOG_MAX)
+
+static size_t writes;
+static off_t longest_log;
+
+static void
+write_cb(int r, void *arg)
+{
+	struct store *s = arg;
+	static char text[LONG_TEXT];
+	char name[32];
+	off_t size = size_of("renewd.db-wal");
+
+	ck_assert_int_eq(r, 0);
+	longest_log = size > longest_log ? size : longest_log;
+	if (writes++ == WRITES) {
+		event_base_loopbreak(loop);
+		return;
+	}
+	memset(text, 'x', sizeof(text) - 1);
+	snprintf(name, sizeof(name), "c%zu", writes);
+	ck_assert_int_eq(certificate_insert(s, name, ORIGIN_API, text, 1000, NULL), 0);
+	ck_assert_int_eq(store_after_commit(s, write_cb, s), 0);
+}
+
+/* However much is written without a pause, what has become old in the log goes into the
+ * database, and the log begins anew. */
+START_TEST(the_log_stays_short)
+{
+	struct store *s;
+	int64_t all, failing;
+
+	make_dir();
+	loop = event_base_new();
+	ck_assert_int_eq(event_base_priority_init(loop, 3), 0);
+	s = open_store(loop);
+	writes = 0;
+	longest_log = 0;
+	write_cb(0, s);
+	event_base_dispatch(loop);
+	ck_assert_int_lt(longest_log, LOG_MAX);
+	ck_assert_int_gt(size_of("renewd.db"), TEXTS_LEFT);
+	store_close(s);
+	s = open_store(NULL);
+	ck_assert_int_eq(certificate_count(s, &all, &failing), 0);
+	ck_assert_int_eq(all, WRITES);
+	store_close(s);
+	event_base_free(loop);
+	file_remove_tree(AT_FDCWD, dir);
+}
+END_TEST
+
 static struct event *busy;
 
 static void
@@ -961,5 +1027,5 @@ SUITE("inventory", the_nth_of_the_same_names, a_clock_was_ahead,
     accounts_by_ca_directory_and_key, another_key, account_states,
     deployments_and_removal, history_is_in_order,
     history_is_forgotten_with_its_certificate, commits_are_told, commits_are_shared,
-    commits_come_on_a_busy_loop, a_failed_commit_loses_the_turn, damage_is_damage,
-    errors_have_sentences)
+    the_log_stays_short, commits_come_on_a_busy_loop, a_failed_commit_loses_the_turn,
+    damage_is_damage, errors_have_sentences)
