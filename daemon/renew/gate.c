@@ -426,7 +426,7 @@ gate_ask(struct job *j, bool begun, enum renew_reason reason, struct ca **ret)
 		return enqueue(j, ca, kind, reason, now);
 	if (!begun)
 		limits_take_order(ca_limits(ca), kind);
-	if (!begun && calm)
+	if (!begun && reason == RENEW_LIFETIME)
 		limits_take_pace(ca_limits(ca));
 	j->handed = true; /* another key of it is part of this turn */
 	*ret = ca;

@@ -19,6 +19,7 @@
 #define ARI_BURST       10
 #define ARI_INTERVAL_MS 500
 #define PRUNE_MS        INT64_C(3600000)
+#define PACE_DEBT_MS    INT64_C(3600000)
 #define UNSAID_SECONDS  60 /* where a CA limits, and doesn't say for how long */
 
 static const char *const bucket_names[QUEUE_KINDS] = {
@@ -268,7 +269,10 @@ limits_pace_at(const struct ca_limits *l, int64_t now_ms)
 void
 limits_take_pace(struct ca_limits *l)
 {
-	bucket_take(&l->pace, clock_monotonic_ms());
+	int64_t now = clock_monotonic_ms();
+
+	if (l->pace.full_at < now + PACE_DEBT_MS)
+		bucket_take(&l->pace, now);
 }
 
 /* Not stored: a restart lets no more than a burst through. */
@@ -280,7 +284,8 @@ limits_set_pace(struct ca_limits *l, int64_t interval_ms, unsigned burst)
 	l->pace.interval = interval_ms;
 	l->pace.burst = burst;
 	l->pace_set_at = now;
-	bucket_restore(&l->pace, l->pace.full_at, now);
+	if (l->pace.full_at > now + PACE_DEBT_MS)
+		l->pace.full_at = now + PACE_DEBT_MS;
 }
 
 int64_t

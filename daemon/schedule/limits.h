@@ -58,6 +58,8 @@ unsigned limits_in_flight(const struct ca_limits *l);
 
 /* The earliest time at which one may be begun; one is begun. */
 int64_t limits_pace_at(const struct ca_limits *l, int64_t now_ms);
+/* An urgent one takes of it too, or both would come at once; but those who have time
+ * never stand still for longer than an hour because of it. */
 void limits_take_pace(struct ca_limits *l);
 /* As wakeup_pace() has it. When it was set last; 0: never. */
 void limits_set_pace(struct ca_limits *l, int64_t interval_ms, unsigned burst);

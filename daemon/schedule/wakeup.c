@@ -181,7 +181,10 @@ wakeup_pace(double short_lives, double long_lives, int64_t *ret_interval_ms,
 	double short_part = 0.5 + 0.5 / LATER_SHARE;
 	double long_part = 2.0 / 3 - 0.5 / EARLIER_SHARE;
 	double mean = (short_lives / short_part + long_lives / long_part) * HOUR;
-	double pace = mean * 4 / 3;
+	/* Those of a bulk come back in an eighth of their life: where the second time
+	 * of those of 45 days meets the first of those of 90, less doesn't suffice, and
+	 * they would all become urgent on one day. */
+	double pace = mean * 5 / 3;
 
 	if (pace <= PACE_LEAST) {
 		*ret_interval_ms = HOUR * 1000 / PACE_LEAST;
@@ -189,7 +192,7 @@ wakeup_pace(double short_lives, double long_lives, int64_t *ret_interval_ms,
 		return;
 	}
 	*ret_interval_ms = (int64_t)((double)HOUR * 1000 / pace);
-	*ret_burst = (unsigned)(pace / 10) + 1;
+	*ret_burst = (unsigned)(pace / 20) + 1;
 }
 
 /* ---- after failures ---- */

@@ -54,9 +54,9 @@ int64_t wakeup_ask_later(int64_t now, uint64_t jitter);
 /* With less than this share of the life left a renewal is urgent, and isn't held back
  * for the sake of an even load. */
 #define WAKEUP_URGENT 0.25
-/* The pace of the others: one in *ret_interval_ms after *ret_burst at once, a third
- * more than come on average. short_lives and long_lives are the sums of 1/life in
- * 1/s over all certificates under 10 days, and over the others. */
+/* The pace of the others: one in *ret_interval_ms after *ret_burst at once, two
+ * thirds more than come on average. short_lives and long_lives are the sums of 1/life
+ * in 1/s over all certificates under 10 days, and over the others. */
 void wakeup_pace(double short_lives, double long_lives, int64_t *ret_interval_ms,
     unsigned *ret_burst);
 

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,6 +169,7 @@ live(struct world *w, const char *dir, uint64_t seed, int64_t until,
 	struct config *config;
 	char path[128];
 
+	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	redirect_log(dir);
 	virtual_chance_seed(seed);
 	virtual_time_use(&w->us);

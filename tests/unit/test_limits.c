@@ -342,7 +342,32 @@ START_TEST(when_the_last_one_may_begin)
 }
 END_TEST
 
-SUITE("limits", an_outage_is_remembered, when_the_last_one_may_begin,
-    a_restart_fills_no_bucket, never_more_requests_in_a_second,
-    without_a_scope_the_account_waits, a_scope_is_all_that_waits,
-    four_validations_fail_in_an_hour, silence_is_for_all, the_most_urgent_is_next)
+/* A crowd of urgent ones holds the others for an hour, not for as long as it would take
+ * at the pace; nor is that forgotten when the pace is set again. */
+START_TEST(urgent_ones_are_part_of_the_pace)
+{
+	struct scene s;
+	int64_t now;
+
+	begin(&s);
+	now = clock_monotonic_ms();
+	limits_set_pace(s.ca, 120000, 2);
+	ck_assert_int_eq(limits_pace_at(s.ca, now), now);
+	for (int i = 0; i < 10; i++)
+		limits_take_pace(s.ca);
+	ck_assert_int_eq(limits_pace_at(s.ca, now), now + 9 * 120000);
+	for (int i = 0; i < 500; i++)
+		limits_take_pace(s.ca);
+	ck_assert_int_gt(limits_pace_at(s.ca, now), now + 3000000);
+	ck_assert_int_le(limits_pace_at(s.ca, now), now + 3600000);
+	limits_set_pace(s.ca, 120000, 2);
+	ck_assert_int_gt(limits_pace_at(s.ca, now), now + 3000000);
+	end(&s);
+}
+END_TEST
+
+SUITE("limits", urgent_ones_are_part_of_the_pace, an_outage_is_remembered,
+    when_the_last_one_may_begin, a_restart_fills_no_bucket,
+    never_more_requests_in_a_second, without_a_scope_the_account_waits,
+    a_scope_is_all_that_waits, four_validations_fail_in_an_hour, silence_is_for_all,
+    the_most_urgent_is_next)
