@@ -33,6 +33,7 @@
  * the mean depends on which waves of the bulk are among them. */
 #define EVEN_FROM      4000
 #define EVEN_FROM_DAYS 300
+#define LEAST_HOURS    (7 * 24) /* say something of a mean */
 
 struct plan {
 	size_t certificates;
@@ -241,9 +242,9 @@ count_load(const struct plan *plan, const struct sim_ca *ca)
 	size_t end = (size_t)plan->days * 24;
 	struct load l = { 0 };
 
-	if (ca->round_at == 0)
-		return l;
 	end = end < SIM_HOURS_MAX ? end : SIM_HOURS_MAX;
+	if (ca->round_at == 0 || hour_of(ca, ca->round_at) + LEAST_HOURS > end)
+		return l;
 	for (size_t h = hour_of(ca, ca->all_at) + 1; h <= hour_of(ca, ca->round_at);
 	     h++)
 		if (!is_backlog(ca, h) && ca->by_hour[h] > l.before)
@@ -276,7 +277,8 @@ print_load(const struct plan *plan, const struct sim_ca *ca)
 	double mean = l.hours > 0 ? (double)l.sum / (double)l.hours : 0;
 
 	if (mean == 0) {
-		printf("load an hour             not all were renewed once\n");
+		printf(
+		    "load an hour             not counted: all were renewed once too late\n");
 		return 0;
 	}
 	printf("load an hour             mean %.1f from day %lld on, when all had been "
