@@ -68,8 +68,6 @@ probe_free(struct probe *p)
 	return NULL;
 }
 
-DEFINE_CLEANUP(struct probe, probe_free)
-
 /* done_cb may free p. */
 static void
 fail(struct probe *p, const char *why)

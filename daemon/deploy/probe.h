@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "scope.h"
+
 #define PROBE_FINGERPRINT_SIZE 65 /* SHA-256 in hex, and a NUL */
 
 struct event_base;
@@ -41,5 +43,6 @@ int probe_start(struct event_base *base, const struct probe_wish *wish, int time
     probe_cb *done_cb, void *arg, struct probe **ret);
 /* done_cb isn't called. Up to whoever started it, also in and after done_cb. */
 struct probe *probe_free(struct probe *p);
+DEFINE_CLEANUP(struct probe, probe_free)
 
 #endif

@@ -131,10 +131,12 @@ static void
 probed_cb(const struct probe_found *found, const char *why, void *arg)
 {
 	struct verify *v = arg;
+	/* what it says is lent by it */
+	_cleanup_(probe_freep) struct probe *probe = steal_ptr(v->probe);
 	const char *lack;
 	char text[192];
 
-	v->probe = probe_free(v->probe);
+	(void)probe;
 	if (found == NULL) {
 		not_served(v, true, why);
 		return;
