@@ -199,7 +199,9 @@ def test_one_stumble(renewd: Renewd, ca: FaultyCA, fault: str) -> None:
         renewd.ctl("renew", "--force", "--wait", FIRST)
     assert said(renewd) == []
     assert ca.faults()[fault] == len(kinds)
-    assert len(ca.of_kind("newOrder")) == 1 + len(kinds)
+    # A CA on a machine that stalls may refuse one by itself.
+    taken = [seen for seen in ca.of_kind("newOrder") if seen.status == 201]
+    assert len(taken) == 1 + len(kinds)
 
 
 def test_a_connection_that_cant_be_made(renewd: Renewd, ca: FaultyCA) -> None:
