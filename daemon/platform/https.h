@@ -38,7 +38,7 @@ enum https_fate {
 
 /* So many of a host's are on their way at once; more wait within, with their time
  * running. */
-#define HTTPS_HOST_CONNECTIONS 4
+#define HTTPS_HOST_CONNECTIONS 8
 
 typedef void https_done_cb(const struct acme_reply *reply, void *arg);
 

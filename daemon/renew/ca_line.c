@@ -17,6 +17,9 @@
 /* A CA that wants to be left alone for longer isn't waited for. */
 #define SILENCE_MS (60 * 1000)
 
+/* Of a CA that many use, and that says how many requests it wants in a second. */
+#define PACED_CONNECTIONS 4
+
 void
 ca_line_leave(struct ca_request *q)
 {
@@ -61,7 +64,9 @@ join(struct ca_request *q)
 static bool
 has_room(const struct ca *ca)
 {
-	return ca->on_wire < HTTPS_HOST_CONNECTIONS;
+	bool paced = limits_rates(ca->limits)->requests > 0;
+
+	return ca->on_wire < (paced ? PACED_CONNECTIONS : HTTPS_HOST_CONNECTIONS);
 }
 
 /* The earliest time, as far as it is known. */
