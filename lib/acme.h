@@ -152,6 +152,8 @@ struct acme_leaf {
 	int64_t not_before; /* seconds since 1970 */
 	int64_t not_after;
 	enum acme_key_type key_type; /* ACME_KEY_NONE for a kind that isn't ours */
+	const char *responder; /* URL of its OCSP responder (RFC 5280 section 4.2.2.1):
+				  the first that is asked by HTTP; NULL: none */
 };
 
 /* Reads a PEM chain, leaf first. A CA's answer is not trusted: anything but CERTIFICATE

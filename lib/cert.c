@@ -40,6 +40,7 @@ struct acme_chain {
 	char *fingerprint;
 	char *issuer;
 	char *top;
+	char *responder;
 };
 
 /* ---- Reading a chain ---- */
@@ -261,10 +262,12 @@ read_leaf(struct acme_chain *chain)
 	chain->fingerprint = read_fingerprint(c);
 	chain->issuer = read_issuer(c);
 	chain->top = read_issuer_name(chain->certs[chain->count - 1]);
+	chain->responder = certder_responder(c);
 	leaf->serial = chain->serial;
 	leaf->fingerprint_sha256 = chain->fingerprint;
 	leaf->issuer = chain->issuer;
 	leaf->top = chain->top;
+	leaf->responder = chain->responder;
 	leaf->key_type = certder_key_type(c);
 	return chain->serial != NULL && chain->fingerprint != NULL &&
 	    chain->issuer != NULL && chain->top != NULL &&
@@ -484,6 +487,7 @@ acme_chain_free(struct acme_chain *chain)
 	free(chain->fingerprint);
 	free(chain->issuer);
 	free(chain->top);
+	free(chain->responder);
 	free(chain);
 	return NULL;
 }

@@ -114,6 +114,38 @@ certder_extension(const struct certder *c, int nid, int *ret_critical)
 	return X509V3_get_d2i(c->fields->content->extensions, nid, ret_critical, NULL);
 }
 
+/* Its URL, where it is one of OCSP that can be asked; to be freed. */
+static char *
+url_of(const ACCESS_DESCRIPTION *access)
+{
+	const GENERAL_NAME *where = access->location;
+	const char *url;
+	size_t len;
+
+	if (OBJ_obj2nid(access->method) != NID_ad_OCSP || where->type != GEN_URI)
+		return NULL;
+	url = (const char *)ASN1_STRING_get0_data(where->d.uniformResourceIdentifier);
+	len = (size_t)ASN1_STRING_length(where->d.uniformResourceIdentifier);
+	for (size_t i = 0; i < len; i++)
+		if (url[i] <= ' ' || url[i] > '~')
+			return NULL;
+	if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
+		return NULL;
+	return strndup(url, len);
+}
+
+char *
+certder_responder(const struct certder *c)
+{
+	AUTHORITY_INFO_ACCESS *all = certder_extension(c, NID_info_access, NULL);
+	char *url = NULL;
+
+	for (int i = 0; i < sk_ACCESS_DESCRIPTION_num(all) && url == NULL; i++)
+		url = url_of(sk_ACCESS_DESCRIPTION_value(all, i));
+	AUTHORITY_INFO_ACCESS_free(all);
+	return url;
+}
+
 /* ---- the key ---- */
 
 /* SubjectPublicKeyInfo, to be freed with OPENSSL_free(). */

@@ -261,6 +261,7 @@ struct issued {
 	char *chain;       /* PEM; NULL likewise */
 	char *wish;        /* what else was asked for, due_wish(); NULL: not known */
 	char *missing;     /* names that it lacks, as the API shows them; NULL: none */
+	bool responder;    /* for issued_insert(): its leaf names one of OCSP */
 	bool stale;        /* not stored: one's own file holds another key by now */
 };
 /* Becomes the current one of its certificate and key type. Sets i->id. */

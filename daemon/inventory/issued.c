@@ -44,7 +44,6 @@ begin_renewal_info(struct store *s, const struct issued *i)
 	return statement_run(q);
 }
 
-/* Whether it has an OCSP responder is found out when it is looked at. */
 static int
 begin_ocsp(struct store *s, const struct issued *i)
 {
@@ -55,7 +54,7 @@ begin_ocsp(struct store *s, const struct issued *i)
 
 	bind_integer(q, i->certificate);
 	r = statement_run(q);
-	if (r < 0)
+	if (r < 0 || !i->responder)
 		return r;
 	q = store_write(s, "INSERT INTO ocsp (issued, ask_at) VALUES (?, ?)");
 	bind_integer(q, i->id);

@@ -12,14 +12,16 @@
 #include <openssl/ocsp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
-#include <openssl/x509v3.h>
 #include <string.h>
 #include <time.h>
 
+#include "acme.h"
 #include "buffer.h"
 #include "scope.h"
 
 #define CLOCKS_DIFFER 300 /* seconds that the responder's may be ahead of ours */
+
+DEFINE_CLEANUP(struct acme_chain, acme_chain_free)
 
 /* The leaf and who has issued it, lent, and the certificates that they are of. */
 struct pair {
@@ -113,26 +115,6 @@ make_id(const struct pair *p)
 
 /* ---- the question ---- */
 
-static bool
-is_http(const char *url)
-{
-	return strncmp(url, "http://", 7) == 0 || strncmp(url, "https://", 8) == 0;
-}
-
-/* The first that can be asked; to be freed. */
-static char *
-find_responder(const struct pair *p)
-{
-	STACK_OF(OPENSSL_STRING) *urls = X509_get1_ocsp(p->leaf);
-	char *found = NULL;
-
-	for (int i = 0; i < sk_OPENSSL_STRING_num(urls) && found == NULL; i++)
-		if (is_http(sk_OPENSSL_STRING_value(urls, i)))
-			found = strdup(sk_OPENSSL_STRING_value(urls, i));
-	X509_email_free(urls);
-	return found;
-}
-
 static int
 encode_request(const struct pair *p, char **ret)
 {
@@ -161,15 +143,20 @@ ocsp_url(const char *chain_pem, char **ret)
 {
 	_cleanup_(clear) struct pair p = { 0 };
 	_cleanup_(buffer_free) struct buffer url = { 0 };
-	_cleanup_free_ char *base = NULL, *request = NULL;
-	int r = load(chain_pem, &p);
+	_cleanup_(acme_chain_freep) struct acme_chain *chain = NULL;
+	_cleanup_free_ char *request = NULL;
+	const char *base;
+	int r;
 
-	if (r < 0)
-		return r;
-	base = find_responder(&p);
+	/* costs little, and finds that there is none: most CAs have none any more */
+	if (acme_chain_parse(chain_pem, strlen(chain_pem), &chain, NULL) < 0)
+		return -ENOENT;
+	base = acme_chain_leaf(chain)->responder;
 	if (base == NULL)
 		return -ENOENT;
-	r = encode_request(&p, &request);
+	r = load(chain_pem, &p);
+	if (r == 0)
+		r = encode_request(&p, &request);
 	if (r < 0)
 		return r;
 	buffer_printf(&url, "%s%s", base, base[strlen(base) - 1] == '/' ? "" : "/");

@@ -154,6 +154,7 @@ store_issued(struct order *o)
 		.key = o->row->key,
 		.wish = o->row->wish,
 		.missing = o->row->missing,
+		.responder = leaf->responder != NULL,
 	};
 	int r;
 

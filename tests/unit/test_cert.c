@@ -156,6 +156,7 @@ START_TEST(test_leaf)
 	ck_assert_int_eq(leaf->not_before, JANUARY);
 	ck_assert_int_eq(leaf->not_after, JANUARY + 86400);
 	ck_assert_int_eq(leaf->key_type, ACME_KEY_ECDSA_P256);
+	ck_assert_ptr_null(leaf->responder);
 }
 END_TEST
 

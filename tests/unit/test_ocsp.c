@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "acme.h"
 #include "make_cert.h"
+#include "scope.h"
 #include "suite.h"
 
 #define NOW INT64_C(1800000000)
@@ -178,6 +180,38 @@ START_TEST(test_url)
 }
 END_TEST
 
+static const char *const no_responders[] = {
+	"OCSP;URI:ldap://x/",
+	"caIssuers;URI:http://ca.test/",
+	"OCSP;DNS:ocsp.test",
+	"OCSP;URI:http://ocsp.test/\nHost: other",
+	"OCSP;URI:http://ocsp.test/a b",
+};
+
+static void
+expect_no_responder(const char *access)
+{
+	struct ca c = make_ca();
+	_cleanup_free_ char *pem = NULL;
+	struct acme_chain *chain = NULL;
+
+	X509_EXTENSION_free(
+	    X509_delete_ext(c.leaf, X509_get_ext_by_NID(c.leaf, NID_info_access, -1)));
+	ck_assert_int_eq(add(c.leaf, NID_info_access, access), 1);
+	pem = pem_of(c.leaf);
+	ck_assert_int_eq(acme_chain_parse(pem, strlen(pem), &chain, NULL), 0);
+	ck_assert_ptr_null(acme_chain_leaf(chain)->responder);
+	acme_chain_free(chain);
+	free_ca(&c);
+}
+
+START_TEST(test_no_responder)
+{
+	for (size_t i = 0; i < ELEMENTS(no_responders); i++)
+		expect_no_responder(no_responders[i]);
+}
+END_TEST
+
 START_TEST(test_believed)
 {
 	struct ca c = make_ca();
@@ -292,4 +326,4 @@ START_TEST(test_damaged)
 }
 END_TEST
 
-SUITE("ocsp", test_url, test_believed, test_refused, test_damaged)
+SUITE("ocsp", test_url, test_no_responder, test_believed, test_refused, test_damaged)
