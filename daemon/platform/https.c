@@ -451,6 +451,8 @@ https_new(struct event_base *base, struct https **ret)
 	curl_multi_setopt(
 	    h->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)HTTPS_HOST_CONNECTIONS);
 	curl_multi_setopt(h->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, TOTAL_CONNECTIONS);
+	/* Or it keeps four for each request that is on its way at the moment. */
+	curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, TOTAL_CONNECTIONS);
 	*ret = steal_ptr(h);
 	return 0;
 }
