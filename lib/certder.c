@@ -17,6 +17,7 @@
 
 #include "key.h"
 #include "key_ec.h"
+#include "key_public.h"
 
 DEFINE_CLEANUP(EVP_PKEY, EVP_PKEY_free)
 
@@ -157,15 +158,21 @@ encode_key(const struct certder *c, unsigned char **ret)
 	    (const ASN1_VALUE *)c->fields->content->key, ret, ASN1_ITEM_rptr(PUBLIC));
 }
 
-/* What costs. */
+/* What costs, where it isn't of a usual form. */
 static EVP_PKEY *
 decode_key(const struct certder *c)
 {
+	const PUBLIC *key = c->fields->content->key;
+	EVP_PKEY *evp = key_public_read(key->algorithm, key->bits);
+	const unsigned char *end;
 	unsigned char *der;
-	int len = encode_key(c, &der);
-	const unsigned char *end = der;
-	EVP_PKEY *evp = len > 0 ? d2i_PUBKEY(NULL, &end, len) : NULL;
+	int len;
 
+	if (evp != NULL)
+		return evp;
+	len = encode_key(c, &der);
+	end = der;
+	evp = len > 0 ? d2i_PUBKEY(NULL, &end, len) : NULL;
 	OPENSSL_free(der);
 	return evp;
 }

@@ -30,6 +30,8 @@ HTTP-01 for all; dehydrated, uacme: tokens served by nginx.
   and Caddy serving HTTP-01 is in it, for uacme and dehydrated it isn't.
 - *peak MB*: resident; of several processes, pages that they share are counted once.
 - *requests*: all that reached HAProxy, or the load CA.
+- *renewd*: as it comes, but with `max_orders = 64`, for somebody with a CA of his own, and
+  `placeholder = no`, as renewals have none: one costs a key and a signature, and files.
 - *raw client*: `tests/raw_client`, the ceiling: 16 orders at once, libacme and kept
   connections, no files, no inventory, no patience. It is no client to use.
 - *Caddy, limiter lifted*: its limiter begins 10 orders in 10 s for an account's address,

@@ -68,7 +68,8 @@ class Daemon:
 
 class TheRenewd(Daemon):
     """As configured by default, but with as many orders at once as an administrator
-    would allow who has so many certificates and a CA of his own."""
+    would allow who has so many certificates and a CA of his own; and without placeholders,
+    as in renewals, which is what a daemon does all its life."""
 
     max_orders = 64
     label = f"renewd, max_orders = {max_orders}"
@@ -77,7 +78,7 @@ class TheRenewd(Daemon):
         renewd = Renewd(self.place, http_port=self.ca.http_port)
         renewd.add_ca("ca", self.ca)
         renewd.set("renewd", log_level="notice", max_orders=self.max_orders)
-        renewd.set("defaults", ca="ca")
+        renewd.set("defaults", ca="ca", placeholder="no")
         for name in self.names:
             renewd.add_certificate(name)
         return renewd
