@@ -72,13 +72,14 @@ class TheRenewd(Daemon):
     as in renewals, which is what a daemon does all its life."""
 
     max_orders = 64
+    keys = "ecdsa-p256"
     label = f"renewd, max_orders = {max_orders}"
 
     def make(self) -> Renewd:
         renewd = Renewd(self.place, http_port=self.ca.http_port)
         renewd.add_ca("ca", self.ca)
         renewd.set("renewd", log_level="notice", max_orders=self.max_orders)
-        renewd.set("defaults", ca="ca", placeholder="no")
+        renewd.set("defaults", ca="ca", placeholder="no", keys=self.keys)
         for name in self.names:
             renewd.add_certificate(name)
         return renewd
@@ -89,6 +90,13 @@ class TheRenewd(Daemon):
 
     def longest_turn(self) -> float | None:
         return longest_turn(self.program)
+
+
+class TheRenewdWithRsa(TheRenewd):
+    """Keys that take a second each to make."""
+
+    keys = "rsa-4096"
+    label = "renewd, keys = rsa-4096"
 
 
 def longest_turn(renewd: Renewd) -> float | None:

@@ -11,10 +11,15 @@ import sys
 
 from issue import issue_all, parse
 from authorities import AtLoadCa
-from clients import CaddyUnlimited, Raw, TheRenewd
+from clients import CaddyUnlimited, Raw, TheRenewd, TheRenewdWithRsa
 from table import Table
 
-CLIENTS = {"raw": (Raw, None), "renewd": (TheRenewd, None), "caddy": (CaddyUnlimited, None)}
+CLIENTS = {
+    "raw": (Raw, None),
+    "renewd": (TheRenewd, None),
+    "renewd-rsa": (TheRenewdWithRsa, 30),
+    "caddy": (CaddyUnlimited, None),
+}
 
 
 def measure(words: list[str]) -> list[Table]:
