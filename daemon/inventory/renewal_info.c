@@ -15,14 +15,9 @@ renewal_info_due(struct store *s, int64_t now, int64_t *ret_ids, size_t max)
 	struct statement *q = store_read(s,
 	    "SELECT issued FROM renewal_info WHERE ask_at > 0 AND ask_at <= ?"
 	    " ORDER BY ask_at LIMIT ?");
-	int count = 0;
-	int r;
 
 	bind_integer(q, now);
-	bind_integer(q, (int64_t)max);
-	while ((r = statement_step(q)) == 1)
-		ret_ids[count++] = column_integer(q);
-	return r < 0 ? r : count;
+	return statement_ids(q, ret_ids, max);
 }
 
 int

@@ -137,6 +137,18 @@ statement_run(struct statement *q)
 	return r;
 }
 
+int
+statement_ids(struct statement *q, int64_t *ret_ids, size_t max)
+{
+	int count = 0;
+	int r;
+
+	bind_integer(q, (int64_t)max);
+	while ((r = statement_step(q)) == 1)
+		ret_ids[count++] = column_integer(q);
+	return r < 0 ? r : count;
+}
+
 int64_t
 column_integer(struct statement *q)
 {

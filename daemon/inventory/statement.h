@@ -29,6 +29,9 @@ void bind_blob(struct statement *q, const void *data, size_t len);
 int statement_step(struct statement *q);
 /* To the end, without rows. */
 int statement_run(struct statement *q);
+/* To the end: the first column of at most max rows; its last parameter, a LIMIT, is
+ * bound to that here. How many, or negative. */
+int statement_ids(struct statement *q, int64_t *ret_ids, size_t max);
 /* Leaves a statement before its end. */
 void statement_reset(struct statement *q);
 

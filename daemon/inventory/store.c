@@ -159,8 +159,8 @@ configure(struct store *s)
 	int r = 0;
 
 	sqlite3_busy_timeout(s->db, BUSY_MS);
-	/* Plans don't depend on what is bound: where one might, as with partial indexes,
-	 * it would be made anew for each execution. */
+	/* Plans don't depend on what is bound: where one might, as with partial
+	 * indexes, it would be made anew for each execution. */
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_ENABLE_QPSG, 1, NULL);
 	for (size_t i = 0; i < ELEMENTS(pragmas) && r == 0; i++)
 		r = store_execute(s, pragmas[i]);
