@@ -28,7 +28,6 @@
 #define NAMES_MAX 1000 /* in one certificate: CAs stop at 100 */
 #define BEGIN     "-----BEGIN CERTIFICATE-----"
 #define END       "-----END CERTIFICATE-----"
-#define BASE64    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 
 DEFINE_CLEANUP(BIO, BIO_free)
 
@@ -51,6 +50,13 @@ is_blank(char c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+static bool
+is_base64(char c)
+{
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+	    (c >= '0' && c <= '9') || c == '+' || c == '/' || c == '=';
+}
+
 /* The base64 between the lines, without blanks; NULL where there is anything else. */
 static unsigned char *
 squeeze(const char *body, size_t len, size_t *ret_len)
@@ -62,7 +68,7 @@ squeeze(const char *body, size_t len, size_t *ret_len)
 	for (size_t i = 0; text != NULL && i < len; i++) {
 		if (is_blank(body[i]))
 			continue;
-		if (body[i] == '\0' || strchr(BASE64, body[i]) == NULL)
+		if (!is_base64(body[i]))
 			return NULL;
 		pads += body[i] == '=';
 		/* padding is for the end only */
