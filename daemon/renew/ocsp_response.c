@@ -170,7 +170,7 @@ ocsp_url(const char *chain_pem, char **ret)
 
 /* ---- the answer ---- */
 
-/* 0 for a time that can't be read. */
+/* 0 for none, or one that can't be read. */
 static int64_t
 seconds(const ASN1_GENERALIZEDTIME *at)
 {
@@ -238,6 +238,9 @@ read_single(OCSP_BASICRESP *basic, const struct pair *p, int64_t now,
 		.this_update = seconds(this_update),
 		.next_update = seconds(next_update),
 	};
+	/* that would be one without an end */
+	if (next_update != NULL && ret->next_update == 0)
+		return wrong(ret_why, "its answer has an end that can't be read");
 	return judge_time(ret, now, ret_why);
 }
 

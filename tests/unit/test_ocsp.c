@@ -112,7 +112,18 @@ struct said {
 	X509 *signer;        /* whose it is */
 	int64_t from, until; /* relative to NOW; both 0: a day */
 	bool endless;
+	const char *end; /* as it stands there; NULL: `until` */
 };
+
+/* Functions that make an answer refuse what isn't a time. */
+static void
+write_end(OCSP_BASICRESP *basic, const char *text)
+{
+	ASN1_GENERALIZEDTIME *end;
+
+	OCSP_single_get0_status(OCSP_resp_get0(basic, 0), NULL, NULL, NULL, &end);
+	ck_assert_int_eq(ASN1_STRING_set(end, text, -1), 1);
+}
 
 static size_t
 respond(const struct ca *c, const struct said *s, unsigned char **ret)
@@ -129,6 +140,8 @@ respond(const struct ca *c, const struct said *s, unsigned char **ret)
 	ck_assert_ptr_nonnull(OCSP_basic_add1_status(basic, id, s->status, s->reason,
 	    s->status == V_OCSP_CERTSTATUS_REVOKED ? from : NULL, from,
 	    s->endless ? NULL : until));
+	if (s->end != NULL)
+		write_end(basic, s->end);
 	ck_assert_int_eq(
 	    OCSP_basic_sign(basic, s->signer != NULL ? s->signer : c->issuer,
 		s->key != NULL ? s->key : c->key, EVP_sha256(), NULL, 0),
@@ -284,6 +297,7 @@ START_TEST(test_refused)
 		{ { .key = c.other_key, .signer = other }, "isn't signed" },
 		{ { .from = -2 * DAY, .until = -1 }, "out of date" },
 		{ { .from = 400 }, "from the future" },
+		{ { .end = "2125" }, "has an end that can't be read" },
 	};
 	struct ocsp_answer a;
 	const char *why;
