@@ -2,7 +2,8 @@
  * haproxy_answer.c - reads the answers of HAProxy's runtime API, which are sentences
  * for people.
  *
- * Called by haproxy_hot.c. It must never guess: what isn't the known sentence is none.
+ * Called by haproxy_hot.c, haproxy_staple.c and haproxy_loaded.c. It must never guess:
+ * what isn't the known sentence is none.
  */
 #include "deploy/haproxy_answer.h"
 
@@ -59,6 +60,16 @@ haproxy_shows_serial(const char *answer, const char *serial)
 }
 
 bool
+haproxy_is_name(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)text[i] <= ' ' ||
+		    strchr("\x7f;\\<", text[i]) != NULL)
+			return false;
+	return len > 0;
+}
+
+bool
 haproxy_transaction(const char *answer, char *ret, size_t size)
 {
 	const char *name =
@@ -68,7 +79,8 @@ haproxy_transaction(const char *answer, char *ret, size_t size)
 	if (name == NULL)
 		name = haproxy_field(answer, "Transaction updated for certificate ");
 	end = name != NULL ? strstr(name, "!\n") : NULL;
-	if (end == NULL || (size_t)(end - name) >= size)
+	if (end == NULL || (size_t)(end - name) >= size ||
+	    !haproxy_is_name(name, (size_t)(end - name)))
 		return false;
 	snprintf(ret, size, "%.*s", (int)(end - name), name);
 	return true;

@@ -1,7 +1,8 @@
 /*
  * haproxy_answer.h - what HAProxy's runtime API says, found in its words.
  *
- * Used by haproxy_hot.c. Answers are a foreign program's text: anything may come.
+ * Used by haproxy_hot.c, haproxy_staple.c and haproxy_loaded.c. Answers are a foreign
+ * program's text: anything may come.
  */
 #ifndef HAPROXY_ANSWER_H
 #define HAPROXY_ANSWER_H
@@ -15,7 +16,11 @@ bool haproxy_has_line(const char *answer, const char *line);
 const char *haproxy_field(const char *answer, const char *field);
 /* Is it `show ssl cert` of the certificate with this serial (hex)? */
 bool haproxy_shows_serial(const char *answer, const char *serial);
-/* Whose transaction was created or updated? False where none was. */
+/* Can a command have it as a name? Not what ends a command, escapes in it, or begins a
+ * payload: blanks, control characters, semicolons, backslashes, "<". */
+bool haproxy_is_name(const char *text, size_t len);
+/* Whose transaction was created or updated? False where none was, or one
+ * that can't be named. */
 bool haproxy_transaction(const char *answer, char *ret, size_t size);
 
 #endif

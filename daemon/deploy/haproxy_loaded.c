@@ -51,7 +51,7 @@ ask(struct haproxy_loaded *l)
 	return haproxy_cli_ask(l->base, &q, ANSWER_MS, answer_cb, l, &l->cli);
 }
 
-/* The next name into file; one with blanks can't be asked about. */
+/* The next name into file; one that no command can have isn't asked about. */
 static bool
 take_name(struct haproxy_loaded *l)
 {
@@ -60,8 +60,8 @@ take_name(struct haproxy_loaded *l)
 	while ((line = strsep(&l->next, "\n")) != NULL) {
 		/* a "*" marks one that is being changed */
 		line += *line == '*';
-		if (*line == '\0' || *line == '#' || strlen(line) >= sizeof(l->file) ||
-		    strpbrk(line, " \t\r") != NULL)
+		if (*line == '#' || strlen(line) >= sizeof(l->file) ||
+		    !haproxy_is_name(line, strlen(line)))
 			continue;
 		snprintf(l->file, sizeof(l->file), "%s", line);
 		if (l->next == NULL)
