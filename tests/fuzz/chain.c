@@ -1,11 +1,15 @@
 /*
  * chain.c - certificates as a CA may send them: what is taken has a leaf that can be
- * shown, and reads the same when it is written again.
+ * shown, and reads the same when it is written again. Where its responder is asked
+ * stays one address.
  */
 #include "acme.h"
 
+#include <errno.h>
+
 #include "../unit/rfc_keys.h"
 #include "fuzz.h"
+#include "renew/ocsp_response.h"
 
 static struct acme_key *key;
 
@@ -45,6 +49,21 @@ write_again(const struct acme_chain *chain)
 	acme_chain_free(copy);
 }
 
+static void
+ask_responder(const char *pem)
+{
+	char *url;
+	int r = ocsp_url(pem, &url);
+
+	MUST(r == 0 || r == -ENOENT);
+	if (r < 0)
+		return;
+	MUST(strncmp(url, "http://", 7) == 0);
+	for (const char *c = url; *c != '\0'; c++)
+		MUST(*c > ' ' && *c < 0x7f);
+	free(url);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -59,6 +78,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	} else {
 		look_at(chain);
 		write_again(chain);
+		ask_responder(text);
 		acme_chain_free(chain);
 	}
 	free(text);
