@@ -121,7 +121,11 @@ static void
 answer_cb(int r, const char *answer, void *arg)
 {
 	struct haproxy_loaded *l = arg;
-	bool again = r == 0 && !l->master && l->list == NULL &&
+	bool again;
+
+	if (r == 0 && *answer == '\0')
+		r = -ECONNRESET; /* a list of none is a line too */
+	again = r == 0 && !l->master && l->list == NULL &&
 	    haproxy_field(answer, "Unknown command") != NULL;
 
 	if (r == 0 && l->next != NULL)

@@ -42,7 +42,9 @@ struct haproxy_cli {
 static struct haproxy_cli *asked; /* the one question that has no answer yet */
 static char *script;              /* what is left of it; NULL: nothing */
 static size_t questions;
+static bool hung_up; /* instead of an answer */
 static int ended;
+static bool failed;
 
 static void
 check(const struct haproxy_question *q)
@@ -93,11 +95,13 @@ answer(void)
 	asked = NULL;
 	script = end != NULL ? end + strlen(separator) : NULL;
 	if (text == NULL) {
+		hung_up = true;
 		c->answer_cb(-ECONNRESET, NULL, c->arg);
 		return;
 	}
 	text = fuzz_text(
 	    (uint8_t *)text, end != NULL ? (size_t)(end - text) : strlen(text));
+	hung_up = hung_up || *text == '\0';
 	c->answer_cb(0, text, c->arg);
 	free(text);
 }
@@ -116,6 +120,7 @@ end_cb(const char *why, void *arg)
 {
 	(void)arg;
 	MUST(why == NULL || *why != '\0');
+	failed = why != NULL;
 	ended++;
 }
 
@@ -165,6 +170,7 @@ look(void)
 
 	MUST(haproxy_loaded_start(base, "/one", row_cb, end_cb, NULL, &loaded) == 0);
 	run_script();
+	MUST(!hung_up || failed);
 	haproxy_loaded_free(loaded);
 }
 
@@ -225,6 +231,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		memcpy(at, folder, strlen(folder));
 	script = text;
 	questions = 0;
+	hung_up = false;
 	ended = 0;
 	if ((data[0] & 8) != 0)
 		look();
