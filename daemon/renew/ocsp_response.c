@@ -157,7 +157,7 @@ ocsp_url(const char *chain_pem, char **ret)
 	r = load(chain_pem, &p);
 	if (r == 0)
 		r = encode_request(&p, &request);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	buffer_printf(&url, "%s%s", base, base[strlen(base) - 1] == '/' ? "" : "/");
 	for (const char *c = request; *c != '\0'; c++)
