@@ -104,12 +104,12 @@ note_problem(struct served *s, const char *why)
 }
 
 static void
-done_cb(const char *why, void *arg)
+done_cb(int r, void *arg)
 {
 	struct served *s = arg;
 
-	if (why != NULL)
-		note_problem(s, why);
+	if (r < 0)
+		note_problem(s, haproxy_loaded_problem(r));
 	s->loaded = haproxy_loaded_free(s->loaded);
 	s->socket++;
 	event_active(s->turn, 0, 0);
@@ -154,10 +154,10 @@ turn_cb(evutil_socket_t fd, short what, void *arg)
 		finish(s);
 		return;
 	}
-	r = haproxy_loaded_start(
-	    s->call.service->means.base, socket, row_cb, done_cb, s, &s->loaded);
+	r = haproxy_loaded_start(s->call.service->means.base, socket, HAPROXY_ALL,
+	    row_cb, done_cb, s, &s->loaded);
 	if (r < 0)
-		done_cb(strerror(-r), s);
+		done_cb(r, s);
 }
 
 void

@@ -2,8 +2,8 @@
  * haproxy_answer.c - reads the answers of HAProxy's runtime API, which are sentences
  * for people.
  *
- * Called by haproxy_hot.c, haproxy_staple.c and haproxy_loaded.c. It must never guess:
- * what isn't the known sentence is none.
+ * Called by haproxy_talk.c and others. It must never guess: what isn't the known
+ * sentence is none.
  */
 #include "deploy/haproxy_answer.h"
 

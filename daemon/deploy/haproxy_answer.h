@@ -1,8 +1,8 @@
 /*
  * haproxy_answer.h - what HAProxy's runtime API says, found in its words.
  *
- * Used by haproxy_hot.c, haproxy_staple.c and haproxy_loaded.c. Answers are a foreign
- * program's text: anything may come.
+ * Used by haproxy_talk.c and others. Answers are a foreign program's text: anything may
+ * come.
  */
 #ifndef HAPROXY_ANSWER_H
 #define HAPROXY_ANSWER_H

@@ -1,9 +1,10 @@
 /*
  * haproxy_cli.c - one command to HAProxy's command line, and its whole answer.
  *
- * Called by haproxy.c and haproxy_hot.c. HAProxy keeps the connection after an answer,
- * so our side is shut down after the command, and the answer ends with the connection.
- * It must never interpret what is said, nor keep a payload, which may be a key.
+ * Called by the files of this folder that talk to HAProxy. HAProxy keeps the connection
+ * after an answer, so our side is shut down after the command, and the answer ends with
+ * the connection. It must never interpret what is said, nor keep a payload, which may
+ * be a key.
  */
 #include "deploy/haproxy_cli.h"
 
@@ -29,6 +30,7 @@ struct haproxy_cli {
 	struct buffer question;
 	size_t sent;
 	struct buffer answer;
+	size_t answer_max;
 	haproxy_cli_cb *answer_cb;
 	void *arg;
 };
@@ -91,7 +93,7 @@ read_cb(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	buffer_add(&c->answer, data, n);
-	if (c->answer.len > ANSWER_MAX)
+	if (c->answer.len > c->answer_max)
 		finish(c, -EFBIG);
 }
 
@@ -217,6 +219,7 @@ haproxy_cli_ask(struct event_base *base, const struct haproxy_question *q,
 	if (c == NULL)
 		return -ENOMEM;
 	c->fd = -1;
+	c->answer_max = q->answer_max != 0 ? q->answer_max : ANSWER_MAX;
 	c->answer_cb = answer_cb;
 	c->arg = arg;
 	r = compose(&c->question, q);

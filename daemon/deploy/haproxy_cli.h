@@ -2,10 +2,12 @@
  * haproxy_cli.h - one command to HAProxy's command line on a socket, and its whole
  * answer.
  *
- * Used by haproxy.c and haproxy_hot.c.
+ * Used by haproxy.c and the haproxy_*.c that ask it something.
  */
 #ifndef HAPROXY_CLI_H
 #define HAPROXY_CLI_H
+
+#include <stddef.h>
 
 struct event_base;
 struct haproxy_cli;
@@ -14,10 +16,12 @@ struct haproxy_question {
 	const char *socket;  /* path of a UNIX socket, or ADDRESS:PORT */
 	const char *command; /* without its newline */
 	const char *payload; /* NULL: none. Ends with a newline, has no empty lines */
+	size_t answer_max;   /* 0: 64 KiB */
 };
 
 /* r 0: the answer, lent for the call. Otherwise a negative errno: -ETIMEDOUT,
- * -ECONNRESET, -EFBIG for an answer over 64 KiB, -EBADMSG for one with NUL in it. */
+ * -ECONNRESET, -EFBIG for an answer over answer_max, -EBADMSG for one with NUL in it.
+ */
 typedef void haproxy_cli_cb(int r, const char *answer, void *arg);
 
 /* Connects; a UNIX socket that can't be connected to is said at once. answer_cb is

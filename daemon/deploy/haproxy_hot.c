@@ -2,40 +2,47 @@
  * haproxy_hot.c - gives certificates to running HAProxy processes over their runtime
  * API, so that nothing is reloaded and no connection is lost.
  *
- * Called by haproxy.c. Each file of each certificate is looked for on each socket under
- * the names that HAProxy may know it by, set, committed, and looked at again. HAProxy
- * has one transaction for all: what it says is compared with what was asked, and
- * whatever goes wrong is aborted. It must never log or keep a key, nor write a file:
- * what HAProxy reads at its next start was switched before.
+ * Called by haproxy.c. Each file of each certificate is given to each process under all
+ * the names that HAProxy may know it by (haproxy_talk.c), then its OCSP response. It
+ * must never log or keep a key, nor write a file: what HAProxy reads at its next start
+ * was switched before.
  */
 #include "deploy/haproxy_hot.h"
 
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "acme.h"
-#include "deploy/haproxy_answer.h"
-#include "deploy/haproxy_cli.h"
 #include "deploy/haproxy_copy.h"
+#include "deploy/haproxy_name.h"
 #include "deploy/haproxy_staple.h"
+#include "deploy/haproxy_store.h"
+#include "deploy/haproxy_talk.h"
 #include "deploy/run.h"
 #include "platform/file.h"
 
-#define ANSWER_MS   10000
 #define BUNDLE_MAX  (256 * 1024)
-#define NAME_SIZE   (PATH_MAX + 16)
-#define LIST_SIZE   (PATH_MAX - 256)
+#define NAME_SIZE   HAPROXY_NAME_SIZE
 #define SERIAL_SIZE 80
 #define WHY_SIZE    (NAME_SIZE + 256)
 
-enum step { LOOK, SET, COMMIT, CHECK, ABORT, LISTS, NEW, ADD, DELETE, STAPLE, NEXT };
+enum step {
+	ITEMS,  /* this process is asked for those of its crt-stores */
+	TELL,   /* it is given the certificate under this name */
+	ADD,    /* the same, where it doesn't know the name */
+	STAPLE, /* and the OCSP response */
+	NEXT
+};
 
 /* Under which name? */
-enum place { LIVE, FLAT, PLACES };
+enum place {
+	LIVE,   /* in bundle_dir */
+	LISTED, /* in a directory that HAProxy may read whole */
+	ITEM    /* of its crt-stores */
+};
 
 struct haproxy_hot {
 	struct run *run;
@@ -43,21 +50,21 @@ struct haproxy_hot {
 	haproxy_hot_cb *done_cb;
 	void *arg;
 	struct event *begin_event;
-	struct haproxy_cli *cli;
+	struct haproxy_talk *talk;
 	struct haproxy_staple *staple;
+	struct haproxy_store *store; /* this process's; NULL: not asked for yet */
 
 	/* what is done just now */
 	size_t socket, subject, kind;
 	enum place place;
+	size_t item; /* of the store: the next to be looked at */
 	enum step step;
 	bool master; /* this socket is the master's: its worker is asked through it */
 	bool known;  /* this file has a name in this process */
-	bool adding; /* HAProxy hasn't known it until now */
 	char *pem;   /* of the file; NULL: not read yet, or there is none */
 	char serial[SERIAL_SIZE];
-	char name[NAME_SIZE];     /* HAProxy's */
-	char list[LIST_SIZE];     /* directory that it is added to */
-	char to_abort[NAME_SIZE]; /* the transaction's */
+	char name[NAME_SIZE];         /* HAProxy's */
+	char list[HAPROXY_LIST_SIZE]; /* directory that it is added to */
 
 	char why[WHY_SIZE]; /* a reload is needed; "": it isn't */
 };
@@ -84,149 +91,15 @@ forget(struct haproxy_hot *h)
 	h->pem = NULL;
 }
 
-/* ---- what HAProxy says ---- */
-
-/* Its words are passed on whole, as they are all that says what is wrong. */
-static enum step
-refused(struct haproxy_hot *h, const char *what, const char *answer)
-{
-	/* somebody's transaction that is in the way isn't the bundle's fault */
-	bool ours = (h->step == SET || h->step == COMMIT) &&
-	    strcasestr(answer, "transaction") == NULL;
-
-	run_say_all(h->run, answer);
-	(ours ? run_subject_refused : run_subject_failed)(h->run, h->subject,
-	    "HAProxy on %s answers \"%s %s\" with: %s", socket_name(h), what, h->name,
-	    answer);
-	h->known = true; /* a name of it is known, or was to be: no reason to reload */
-	return NEXT;
-}
-
-static enum step
-abort_refused(struct haproxy_hot *h, const char *what, const char *answer)
-{
-	refused(h, what, answer);
-	snprintf(h->to_abort, sizeof(h->to_abort), "%s", h->name);
-	return ABORT;
-}
-
-static enum step
-got_look(struct haproxy_hot *h, const char *answer)
-{
-	if (haproxy_field(answer, "Unknown command") != NULL && !h->master) {
-		h->master = true;
-		return LOOK;
-	}
-	if (haproxy_field(answer, "Can't display the certificate: Not found") != NULL)
-		return NEXT;
-	if (haproxy_field(answer, "Filename: ") == NULL)
-		return refused(h, "show ssl cert", answer);
-	h->known = true;
-	return haproxy_shows_serial(answer, h->serial) ? STAPLE : SET;
-}
-
-/* Somebody's pending transaction takes what is meant for another certificate. It is
- * spoilt then, and must not be committed. */
-static enum step
-got_set(struct haproxy_hot *h, const char *answer)
-{
-	char name[NAME_SIZE];
-
-	if (!haproxy_transaction(answer, name, sizeof(name)))
-		return abort_refused(h, "set ssl cert", answer);
-	if (strcmp(name, h->name) == 0)
-		return COMMIT;
-	abort_refused(h, "set ssl cert", answer);
-	snprintf(h->to_abort, sizeof(h->to_abort), "%s", name);
-	return ABORT;
-}
-
-static enum step
-got_commit(struct haproxy_hot *h, const char *answer)
-{
-	if (!haproxy_has_line(answer, "Success!"))
-		return abort_refused(h, "commit ssl cert", answer);
-	return h->adding ? ADD : CHECK;
-}
-
-static enum step
-got_check(struct haproxy_hot *h, const char *answer)
-{
-	return haproxy_shows_serial(answer, h->serial)
-	    ? STAPLE
-	    : refused(h, "show ssl cert", answer);
-}
-
-/* What failed was said; that there is nothing to abort is no news. */
-static enum step
-got_abort(struct haproxy_hot *h, const char *answer)
-{
-	(void)answer;
-	return h->adding ? DELETE : NEXT;
-}
-
-static enum step
-got_lists(struct haproxy_hot *h, const char *answer)
-{
-	return haproxy_has_line(answer, h->list) ? NEW : NEXT;
-}
-
-static enum step
-got_new(struct haproxy_hot *h, const char *answer)
-{
-	if (haproxy_field(answer, "New empty certificate store") == NULL)
-		return refused(h, "new ssl cert", answer);
-	h->adding = true;
-	return SET;
-}
-
-static enum step
-got_add(struct haproxy_hot *h, const char *answer)
-{
-	if (haproxy_has_line(answer, "Success!")) {
-		h->known = true;
-		return CHECK;
-	}
-	refused(h, "add ssl crt-list", answer);
-	return DELETE;
-}
-
-static enum step
-got_delete(struct haproxy_hot *h, const char *answer)
-{
-	(void)h, (void)answer;
-	return NEXT;
-}
-
-/* ---- what it is asked ---- */
-
-static const struct {
-	const char *command; /* %s: the name */
-	bool payload;
-	enum step (*got)(struct haproxy_hot *h, const char *answer);
-} steps[] = {
-	[LOOK] = { "show ssl cert", false, got_look },
-	[SET] = { "set ssl cert", true, got_set },
-	[COMMIT] = { "commit ssl cert", false, got_commit },
-	[CHECK] = { "show ssl cert", false, got_check },
-	[ABORT] = { "abort ssl cert", false, got_abort },
-	[LISTS] = { "show ssl crt-list", false, got_lists },
-	[NEW] = { "new ssl cert", false, got_new },
-	[ADD] = { "add ssl crt-list", false, got_add },
-	[DELETE] = { "del ssl cert", false, got_delete },
-};
+/* ---- telling ---- */
 
 static void
-compose(const struct haproxy_hot *h, char *ret, size_t size)
+next_socket(struct haproxy_hot *h)
 {
-	const char *command = steps[h->step].command;
-	const char *name = h->step == ABORT ? h->to_abort
-	    : h->step == LISTS              ? ""
-					    : h->name;
-
-	snprintf(ret, size, "%s%s%s%s%s%s", h->master ? "@1 " : "", command,
-	    h->step == ADD ? " " : "", h->step == ADD ? h->list : "",
-	    *name != '\0' ? " " : "", name);
+	h->socket++;
+	h->subject = h->kind = h->item = 0;
+	h->master = false;
+	h->store = haproxy_store_free(h->store);
 }
 
 /* This process can't be asked, so nobody knows what it has. */
@@ -236,42 +109,39 @@ lost(struct haproxy_hot *h, int error)
 	snprintf(h->why, sizeof(h->why),
 	    "can't use the runtime API of HAProxy on %s: %s", socket_name(h),
 	    error == -ETIMEDOUT ? "it doesn't answer" : strerror(-error));
-	h->socket++;
-	h->subject = h->kind = 0;
-	h->place = 0;
-	h->master = h->known = h->adding = false;
+	h->known = false;
 	h->step = NEXT;
 	forget(h);
+	next_socket(h);
 }
 
 static void
-answer_cb(int r, const char *answer, void *arg)
+talked_cb(int r, const struct haproxy_talk_end *end, void *arg)
 {
 	struct haproxy_hot *h = arg;
-	enum step next = NEXT;
+	enum step next = end->has ? STAPLE : NEXT;
 
-	if (r == 0 && *answer == '\0')
-		r = -ECONNRESET; /* whatever it is asked, it says something */
-	if (r == 0)
-		next = steps[h->step].got(h, answer);
-	h->cli = haproxy_cli_free(h->cli);
+	h->known = h->known || end->known;
+	h->master = end->master;
+	h->talk = haproxy_talk_free(h->talk);
 	if (r < 0)
 		lost(h, r);
-	go_on(h, next);
+	go_on(h, r < 0 ? NEXT : next);
 }
 
 static int
-ask(struct haproxy_hot *h)
+talk(struct haproxy_hot *h)
 {
-	char command[NAME_SIZE * 2 + 64];
-	const struct haproxy_question q = {
-		.socket = socket_name(h),
-		.command = command,
-		.payload = steps[h->step].payload ? h->pem : NULL,
-	};
-
-	compose(h, command, sizeof(command));
-	return haproxy_cli_ask(h->run->base, &q, ANSWER_MS, answer_cb, h, &h->cli);
+	return haproxy_talk_start(&(struct haproxy_talk_wish){ .run = h->run,
+				      .subject = h->subject,
+				      .socket = socket_name(h),
+				      .master = h->master,
+				      .name = h->name,
+				      .list = h->place == LISTED ? h->list : NULL,
+				      .add = h->step == ADD,
+				      .pem = h->pem,
+				      .serial = h->serial },
+	    talked_cb, h, &h->talk);
 }
 
 static void
@@ -283,6 +153,18 @@ stapled_cb(const char *why, void *arg)
 		run_subject_failed(h->run, h->subject, "%s", why);
 	h->staple = haproxy_staple_free(h->staple);
 	go_on(h, NEXT);
+}
+
+static void
+stored_cb(int r, void *arg)
+{
+	struct haproxy_hot *h = arg;
+
+	if (r < 0 && r != -EFBIG) { /* such a list isn't one of stores */
+		lost(h, r);
+		go_on(h, NEXT);
+	} else
+		go_on(h, TELL);
 }
 
 /* The OCSP response beside the file, where there is one: -ENOENT. */
@@ -340,48 +222,27 @@ read_file(struct haproxy_hot *h)
 	return r;
 }
 
-/* bundle_dir/../haproxy, which stands beside all certificates' directories. */
-static void
-name_flat(const struct haproxy_hot *h, char ret[LIST_SIZE])
+static struct haproxy_file
+file(const struct haproxy_hot *h)
 {
-	const char *dir = subject(h)->bundle_dir;
-	size_t len = strlen(dir);
-
-	for (int up = 0; up < 2; up++)
-		while (len > 0 && dir[--len] != '/')
-			;
-	snprintf(ret, LIST_SIZE, "%.*s/haproxy", (int)len, dir);
-}
-
-/* Where the target says under which name HAProxy knows it, there is no other. */
-static void
-set_given_name(struct haproxy_hot *h)
-{
-	char name[LIST_SIZE] = "";
-	const char *slash;
-
-	(void)haproxy_copy_name(
-	    h->run->target->bundle_path, subject(h)->certificate, name, sizeof(name));
-	slash = strrchr(name, '/');
-	snprintf(h->name, sizeof(h->name), "%s%s", name, haproxy_kinds[h->kind]);
-	snprintf(h->list, sizeof(h->list), "%.*s",
-	    slash != NULL ? (int)(slash - name) : 0, name);
+	return (struct haproxy_file){
+		.certificate = subject(h)->certificate,
+		.bundle_dir = subject(h)->bundle_dir,
+		.bundle_path = h->run->target->bundle_path,
+		.kind = haproxy_kinds[h->kind],
+	};
 }
 
 static void
-set_name(struct haproxy_hot *h)
+set_name(struct haproxy_hot *h, enum place place)
 {
-	if (h->run->target->bundle_path != NULL) {
-		set_given_name(h);
-		return;
-	}
-	name_flat(h, h->list);
-	if (h->place == LIVE)
-		snprintf(h->name, sizeof(h->name), "%.4000s/haproxy.pem%s",
-		    subject(h)->bundle_dir, haproxy_kinds[h->kind]);
+	const struct haproxy_file it = file(h);
+
+	h->place = place;
+	if (place == LIVE)
+		haproxy_name_live(&it, h->name);
 	else
-		snprintf(h->name, sizeof(h->name), "%s/%.200s.pem%s", h->list,
-		    subject(h)->certificate, haproxy_kinds[h->kind]);
+		haproxy_name_listed(&it, h->name, h->list);
 }
 
 static void
@@ -410,10 +271,18 @@ unknown(struct haproxy_hot *h)
 static bool
 next_place(struct haproxy_hot *h)
 {
-	if (h->pem == NULL || h->place + 1 >= PLACES ||
-	    h->run->target->bundle_path != NULL)
+	const struct haproxy_file it = file(h);
+	const char *item;
+
+	if (h->place == LIVE) {
+		set_name(h, LISTED);
+		return true;
+	}
+	item = haproxy_store_find(h->store, &it, &h->item);
+	if (item == NULL)
 		return false;
-	h->place++;
+	h->place = ITEM;
+	snprintf(h->name, sizeof(h->name), "%s", item);
 	return true;
 }
 
@@ -424,7 +293,7 @@ next_file(struct haproxy_hot *h)
 {
 	const struct run *r = h->run;
 
-	for (; h->socket < r->target->sockets.n; h->socket++) {
+	for (; h->socket < r->target->sockets.n; next_socket(h)) {
 		for (; h->subject < r->subject_count; h->subject++) {
 			for (; h->kind < HAPROXY_KINDS; h->kind++)
 				if (r->subjects[h->subject].failure == NULL &&
@@ -432,8 +301,6 @@ next_file(struct haproxy_hot *h)
 					return true;
 			h->kind = 0;
 		}
-		h->subject = 0;
-		h->master = false;
 	}
 	return false;
 }
@@ -447,25 +314,24 @@ leave_file(struct haproxy_hot *h)
 		forget(h);
 		h->kind++;
 	}
-	h->place = 0;
-	h->known = h->adding = false;
+	h->item = 0;
+	h->known = false;
 }
 
 static enum step
 advance(struct haproxy_hot *h)
 {
-	/* where no name of it is known, its directory may take it */
-	bool add = h->pem != NULL && !h->known && h->step == LOOK;
-
-	if (!next_place(h)) {
-		if (add)
-			return LISTS;
-		leave_file(h);
-		if (!next_file(h))
-			return NEXT;
+	if (h->pem != NULL && next_place(h))
+		return TELL;
+	if (h->pem != NULL && !h->known && h->step == TELL) {
+		set_name(h, LISTED); /* its directory may take it */
+		return ADD;
 	}
-	set_name(h);
-	return LOOK;
+	leave_file(h);
+	if (!next_file(h))
+		return NEXT;
+	set_name(h, h->run->target->bundle_path != NULL ? LISTED : LIVE);
+	return h->store == NULL ? ITEMS : TELL;
 }
 
 static void
@@ -479,7 +345,10 @@ go_on(struct haproxy_hot *h, enum step step)
 			h->done_cb(*h->why != '\0' ? h->why : NULL, h->arg);
 			return;
 		}
-		r = h->step == STAPLE ? staple(h) : ask(h);
+		r = h->step == STAPLE  ? staple(h)
+		    : h->step == ITEMS ? haproxy_store_start(h->run->base,
+					     socket_name(h), stored_cb, h, &h->store)
+				       : talk(h);
 		if (r == 0)
 			return;
 		if (h->step != STAPLE)
@@ -525,8 +394,9 @@ haproxy_hot_free(struct haproxy_hot *h)
 {
 	if (h == NULL)
 		return NULL;
-	haproxy_cli_free(h->cli);
+	haproxy_talk_free(h->talk);
 	haproxy_staple_free(h->staple);
+	haproxy_store_free(h->store);
 	event_free(h->begin_event);
 	forget(h);
 	free(h);

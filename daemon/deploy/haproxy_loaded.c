@@ -2,8 +2,8 @@
  * haproxy_loaded.c - asks one HAProxy for the list of its certificates, and then for
  * each of them.
  *
- * Called by control/served.c. What HAProxy says is a stranger's text: it is cut, and
- * asked about only where it can be a name.
+ * Called by control/served.c and haproxy_store.c. What HAProxy says is a stranger's
+ * text: it is cut, and asked about only where it can be a name.
  */
 #include "deploy/haproxy_loaded.h"
 
@@ -19,12 +19,14 @@
 #include "deploy/haproxy_cli.h"
 #include "scope.h"
 
-#define ANSWER_MS 5000
+#define ANSWER_MS 10000
+#define LIST_MAX  (16 * 1024 * 1024)
 #define FIELD     128
 
 struct haproxy_loaded {
 	struct event_base *base;
 	char *socket;
+	enum haproxy_which which;
 	bool master;
 	char *list; /* HAProxy's, line by line */
 	char *next; /* in it; NULL: the list itself is asked for */
@@ -43,7 +45,11 @@ static int
 ask(struct haproxy_loaded *l)
 {
 	char command[PATH_MAX + 64];
-	const struct haproxy_question q = { .socket = l->socket, .command = command };
+	const struct haproxy_question q = {
+		.socket = l->socket,
+		.command = command,
+		.answer_max = l->next == NULL ? LIST_MAX : 0,
+	};
 
 	snprintf(command, sizeof(command), "%sshow ssl cert%s%s",
 	    l->master ? "@1 " : "", l->next != NULL ? " " : "",
@@ -51,19 +57,28 @@ ask(struct haproxy_loaded *l)
 	return haproxy_cli_ask(l->base, &q, ANSWER_MS, answer_cb, l, &l->cli);
 }
 
-/* The next name into file; one that no command can have isn't asked about. */
+/* A "*" marks one that is being changed. One that no command can have isn't asked
+ * about.
+ */
+static bool
+is_wanted(const struct haproxy_loaded *l, const char *name)
+{
+	if (*name == '#' || strlen(name) >= sizeof(l->file) ||
+	    !haproxy_is_name(name, strlen(name)) || strcmp(name, "*") == 0)
+		return false;
+	return l->which == HAPROXY_ALL || (*name != '/' && *name != '*');
+}
+
+/* The next name into file. */
 static bool
 take_name(struct haproxy_loaded *l)
 {
 	char *line;
 
 	while ((line = strsep(&l->next, "\n")) != NULL) {
-		/* a "*" marks one that is being changed */
-		line += *line == '*';
-		if (*line == '#' || strlen(line) >= sizeof(l->file) ||
-		    !haproxy_is_name(line, strlen(line)))
+		if (!is_wanted(l, line))
 			continue;
-		snprintf(l->file, sizeof(l->file), "%s", line);
+		snprintf(l->file, sizeof(l->file), "%s", line + (*line == '*'));
 		if (l->next == NULL)
 			l->next = line + strlen(line); /* it was the last */
 		return true;
@@ -72,39 +87,40 @@ take_name(struct haproxy_loaded *l)
 }
 
 static void
-read_field(const char *answer, const char *name, char ret[FIELD])
+read_field(const char *answer, const char *name, char *ret, size_t size)
 {
 	const char *text = haproxy_field(answer, name);
 
-	snprintf(ret, FIELD, "%.*s", text != NULL ? (int)strcspn(text, "\r\n") : 0,
+	snprintf(ret, size, "%.*s", text != NULL ? (int)strcspn(text, "\r\n") : 0,
 	    text != NULL ? text : "");
 }
 
 static void
 tell(struct haproxy_loaded *l, const char *answer)
 {
-	char serial[FIELD], not_after[FIELD], status[FIELD];
+	char serial[FIELD], not_after[FIELD], status[FIELD], crt[PATH_MAX];
 
-	read_field(answer, "Serial: ", serial);
-	read_field(answer, "notAfter: ", not_after);
-	read_field(answer, "Status: ", status);
+	read_field(answer, "Crt filename: ", crt, sizeof(crt));
+	read_field(answer, "Serial: ", serial, FIELD);
+	read_field(answer, "notAfter: ", not_after, FIELD);
+	read_field(answer, "Status: ", status, FIELD);
 	for (char *c = serial; *c != '\0'; c++)
 		*c = (char)tolower((unsigned char)*c);
 	l->row_cb(&(struct haproxy_row){ .file = l->file,
+		      .crt = crt,
 		      .serial = serial,
 		      .not_after = not_after,
 		      .status = status },
 	    l->arg);
 }
 
-static void
-end(struct haproxy_loaded *l, int r)
+const char *
+haproxy_loaded_problem(int r)
 {
-	l->done_cb(r == 0         ? NULL
-		: r == -ETIMEDOUT ? "it doesn't answer"
-		: r == -EFBIG     ? "it has more certificates than can be listed"
-				  : strerror(-r),
-	    l->arg);
+	if (r == -ETIMEDOUT)
+		return "it doesn't answer";
+	return r == -EFBIG ? "it has more certificates than can be listed"
+			   : strerror(-r);
 }
 
 /* May free l. */
@@ -114,7 +130,7 @@ go_on(struct haproxy_loaded *l)
 	int r = take_name(l) ? ask(l) : 1;
 
 	if (r != 0)
-		end(l, r < 0 ? r : 0);
+		l->done_cb(r < 0 ? r : 0, l->arg);
 }
 
 static void
@@ -142,15 +158,15 @@ answer_cb(int r, const char *answer, void *arg)
 	if (r == 0 && l->list == NULL)
 		r = -ENOMEM;
 	if (r < 0)
-		end(l, r);
+		l->done_cb(r, l->arg);
 	else
 		go_on(l);
 }
 
 int
 haproxy_loaded_start(struct event_base *base, const char *socket,
-    haproxy_row_cb *row_cb, haproxy_loaded_cb *done_cb, void *arg,
-    struct haproxy_loaded **ret)
+    enum haproxy_which which, haproxy_row_cb *row_cb, haproxy_loaded_cb *done_cb,
+    void *arg, struct haproxy_loaded **ret)
 {
 	_cleanup_(haproxy_loaded_freep) struct haproxy_loaded *l =
 	    calloc(1, sizeof(*l));
@@ -159,6 +175,7 @@ haproxy_loaded_start(struct event_base *base, const char *socket,
 	if (l == NULL)
 		return -ENOMEM;
 	l->base = base;
+	l->which = which;
 	l->row_cb = row_cb;
 	l->done_cb = done_cb;
 	l->arg = arg;

@@ -2,7 +2,8 @@
  * haproxy_loaded.h - which certificates a running HAProxy has loaded, by its runtime
  * API.
  *
- * Used by control/, which shows them. It must never change anything there.
+ * Used by control/, which shows them, and by haproxy_store.c. It must never change
+ * anything there.
  */
 #ifndef HAPROXY_LOADED_H
 #define HAPROXY_LOADED_H
@@ -13,19 +14,28 @@ struct haproxy_loaded;
 /* As HAProxy says it; "" where it doesn't. Lent for the call. */
 struct haproxy_row {
 	const char *file;   /* its name for it */
+	const char *crt;    /* the path in its configuration, which may be another */
 	const char *serial; /* lower-case hex */
 	const char *not_after;
 	const char *status; /* "Used", "Unused" */
 };
 
 typedef void haproxy_row_cb(const struct haproxy_row *row, void *arg);
-/* why NULL: those were all. Called once, from the loop; to be freed then. */
-typedef void haproxy_loaded_cb(const char *why, void *arg);
+/* r 0: those were all; else a negative errno. Called once, from the loop; to be freed
+ * then. */
+typedef void haproxy_loaded_cb(int r, void *arg);
+
+enum haproxy_which {
+	HAPROXY_ALL,
+	HAPROXY_ITEMS, /* those whose names aren't absolute paths, as a crt-store's */
+};
 
 /* socket: a runtime API or a master's, which is asked for its worker's. */
 int haproxy_loaded_start(struct event_base *base, const char *socket,
-    haproxy_row_cb *row_cb, haproxy_loaded_cb *done_cb, void *arg,
-    struct haproxy_loaded **ret);
+    enum haproxy_which which, haproxy_row_cb *row_cb, haproxy_loaded_cb *done_cb,
+    void *arg, struct haproxy_loaded **ret);
+/* In words. */
+const char *haproxy_loaded_problem(int r);
 struct haproxy_loaded *haproxy_loaded_free(struct haproxy_loaded *l);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * haproxy.c - what HAProxy's runtime API may answer to who gives it certificates or
- * asks for those it has. The first byte is the case (its lowest bits: may be reloaded,
- * bundle_path, two sockets, only asked); after it answers follow, with a line of "===="
- * between them.
+ * asks for those it has. The first byte is the case (its bits: may be reloaded,
+ * bundle_path, two sockets, only asked; 64: for items of crt-stores alone); after it
+ * answers follow, with a line of "====" between them.
  *
  * Whatever was answered, what HAProxy is asked next is one command: names out of its
  * answers never make it two. Only the socket is replaced here: haproxy_cli.c's two
@@ -27,6 +27,7 @@
 #include "platform/log.h"
 
 #define QUESTIONS_MAX 64 /* to two HAProxys about two certificates */
+#define ITEM_MAX      64 /* more for each item of a crt-store, as each may be those */
 #define WORDS_MAX     6  /* "@1 add ssl crt-list DIRECTORY NAME" */
 
 /* Stands in answers as it is here: they name files. */
@@ -41,7 +42,7 @@ struct haproxy_cli {
 
 static struct haproxy_cli *asked; /* the one question that has no answer yet */
 static char *script;              /* what is left of it; NULL: nothing */
-static size_t questions;
+static size_t questions, lines;
 static bool hung_up; /* instead of an answer */
 static int ended;
 static bool failed;
@@ -148,7 +149,7 @@ give(uint8_t variant)
 	MUST(haproxy_hot_start(&run, (variant & 1) != 0, end_cb, NULL, &hot) == 0);
 	run_script();
 	haproxy_hot_free(hot);
-	MUST(questions <= QUESTIONS_MAX);
+	MUST(questions <= QUESTIONS_MAX + ITEM_MAX * lines);
 	for (size_t i = 0; i < ELEMENTS(subjects); i++)
 		acme_result_free(subjects[i].failure);
 }
@@ -158,17 +159,25 @@ row_cb(const struct haproxy_row *row, void *arg)
 {
 	(void)arg;
 	MUST(*row->file != '\0' && strpbrk(row->file, " \n") == NULL);
+	MUST(strpbrk(row->crt, "\r\n") == NULL);
 	MUST(strpbrk(row->serial, "\r\n") == NULL);
 	MUST(strpbrk(row->not_after, "\r\n") == NULL);
 	MUST(strpbrk(row->status, "\r\n") == NULL);
 }
 
 static void
-look(void)
+looked_cb(int r, void *arg)
+{
+	end_cb(r < 0 ? haproxy_loaded_problem(r) : NULL, arg);
+}
+
+static void
+look(enum haproxy_which which)
 {
 	struct haproxy_loaded *loaded;
 
-	MUST(haproxy_loaded_start(base, "/one", row_cb, end_cb, NULL, &loaded) == 0);
+	MUST(haproxy_loaded_start(
+		 base, "/one", which, row_cb, looked_cb, NULL, &loaded) == 0);
 	run_script();
 	MUST(!hung_up || failed);
 	haproxy_loaded_free(loaded);
@@ -230,11 +239,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (char *at = text; (at = strstr(at, pattern)) != NULL;)
 		memcpy(at, folder, strlen(folder));
 	script = text;
-	questions = 0;
+	questions = lines = 0;
+	for (const char *at = text; (at = strchr(at, '\n')) != NULL; at++)
+		lines++;
 	hung_up = false;
 	ended = 0;
 	if ((data[0] & 8) != 0)
-		look();
+		look((data[0] & 64) != 0 ? HAPROXY_ITEMS : HAPROXY_ALL);
 	else
 		give(data[0]);
 	free(text);

@@ -8,6 +8,7 @@
 #include <sys/un.h>
 
 #include "deploy/haproxy_answer.h"
+#include "deploy/haproxy_name.h"
 #include "deploy_fixture.h"
 
 /* Answers in order; the last one stays. */
@@ -434,6 +435,63 @@ START_TEST(test_haproxy_answers)
 }
 END_TEST
 
+/* ---- names of items in crt-stores ---- */
+
+START_TEST(test_haproxy_items)
+{
+	const struct haproxy_file one = {
+		.certificate = "a.test", .bundle_dir = "/x/live/a.test", .kind = ".rsa"
+	};
+	const struct haproxy_file given = { .certificate = "a.test",
+		.bundle_dir = "/x/live/a.test",
+		.bundle_path = "/etc/all-{name}.pem",
+		.kind = "" };
+	const struct haproxy_file haproxy = {
+		.certificate = "haproxy", .bundle_dir = "/x/live/haproxy", .kind = ""
+	};
+	const struct {
+		const struct haproxy_file *file;
+		const char *item, *path;
+		bool leads;
+	} cases[] = {
+		{ &one, "@web/x", "/x/live/a.test/haproxy.pem.rsa", true },
+		{ &one, "@web/x", "/x/live/a.test/haproxy.pem.ecdsa", false },
+		{ &one, "@web/x", "/y/live/a.test/haproxy.pem.rsa", false },
+		{ &one, "@web/x", "a.test/haproxy.pem.rsa", true },
+		{ &one, "@web/x", "./live/a.test/haproxy.pem.rsa", true },
+		{ &one, "@web/x", "x/live/a.test/haproxy.pem.rsa", true },
+		{ &one, "@web/x", "y/x/live/a.test/haproxy.pem.rsa", false },
+		{ &one, "@web/x", "a.test/fullchain.rsa.pem", true },
+		{ &one, "@web/x", "a.test/fullchain.pem", false },
+		{ &one, "@web/x", "a.test.pem.rsa", true },
+		{ &one, "@web/x", "haproxy/a.test.pem.rsa", true },
+		/* without its name, or with a bit of it, it may be anybody's */
+		{ &one, "@web/x", "haproxy.pem.rsa", false },
+		{ &one, "@web/x", "test/haproxy.pem.rsa", false },
+		{ &one, "@web/x", "test.pem.rsa", false },
+		{ &one, "@web/x", "b.test/haproxy.pem.rsa", false },
+		{ &haproxy, "@web/x", "haproxy.pem", true }, /* in the flat directory */
+		{ &haproxy, "@web/x", "fullchain.pem", false },
+		/* where no path is told */
+		{ &one, "@web/a.test/haproxy.pem.rsa", "", true },
+		{ &one, "@web/x/live/a.test/haproxy.pem.rsa", "", true },
+		{ &one, "a.test/haproxy.pem.rsa", "", true },
+		{ &one, "@web/a.test", "", false },
+		{ &one, "@", "", false },
+		{ &one, "", "", false },
+		{ &given, "@web/x", "/etc/all-a.test.pem", true },
+		{ &given, "@web/x", "all-a.test.pem", true },
+		{ &given, "@web/x", "a.test.pem", false },
+		{ &given, "@web/x", "/x/live/a.test/haproxy.pem", false },
+	};
+
+	for (size_t i = 0; i < ELEMENTS(cases); i++)
+		ck_assert_msg(haproxy_name_leads(cases[i].file, cases[i].item,
+				  cases[i].path) == cases[i].leads,
+		    "%zu: %s %s", i, cases[i].item, cases[i].path);
+}
+END_TEST
+
 /* ---- HAProxy itself ---- */
 
 #define HAPROXY "/usr/sbin/haproxy"
@@ -539,4 +597,4 @@ END_TEST
 
 SUITE("haproxy", test_haproxy_versions, test_haproxy_endless_answer, test_haproxy_mute,
     test_haproxy_by_pidfile, test_haproxy_denied, test_haproxy_long_path,
-    test_haproxy_answers, test_haproxy_itself)
+    test_haproxy_answers, test_haproxy_items, test_haproxy_itself)
