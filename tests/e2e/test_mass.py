@@ -1,5 +1,6 @@
 """Many certificates renewed at once while clients keep coming: three HAProxy processes of
-one target take them without a reload, nginx with few, and nobody is turned away."""
+one target take them without a reload, nginx with few, and nobody is turned away; and
+pairs of keys, by crt-lists and by directories."""
 
 from __future__ import annotations
 
@@ -15,7 +16,9 @@ from programs.place import Place
 from programs.ports import free_port
 from programs.program import wait_until
 from programs.renewd import Renewd
+from programs.tls import CIPHERS
 from programs.visitors import Door, Load
+from test_served import deployment, start_haproxy
 
 NAMES = [f"shop{number}.example.test" for number in range(100)]
 RATE = 220  # connections a second in all
@@ -119,3 +122,73 @@ def test_hundred_under_load(place: Place, pebble: Pebble, renewd: Renewd) -> Non
     assert {port: it.processes() for port, it in haproxies.items()} == before
     # 5 s of quiet or 30 s at most: never one for each.
     assert 1 <= reloads(nginx) - reloaded <= seconds / 5 + 1
+
+
+BOTH = """
+frontend listed
+    mode http
+    bind 127.0.0.1:{listed} ssl crt-list {list}
+    http-request return status 200
+frontend folder
+    mode http
+    bind 127.0.0.1:{port} ssl crt {folder}/
+    http-request return status 200
+"""
+
+
+@pytest.mark.parametrize("newer", [False, True], ids=["installed", "newest"])
+def test_pairs_in_three_processes(place: Place, renewd: Renewd, pebble: Pebble,
+                                  newer: bool) -> None:
+    """Both kinds of keys of a few, each by a crt-list and by a directory: all of them are
+    replaced in all processes, and nobody is turned away."""
+    names = NAMES[:4]
+    for name in names:
+        renewd.add_certificate(name, keys=["ecdsa-p256", "rsa-2048"])
+    renewd.start()
+    for name in names:
+        renewd.wait_state(name, timeout=60)
+    flat = renewd.bundle_dir.parent / "haproxy"
+    crt_list = place.path / "list"
+    crt_list.write_text("".join(f"{flat}/{name}.pem [alpn http/1.1] {name}\n"
+                                for name in names))
+    doors, haproxies = [], []
+    for _ in range(3):
+        listed, port = free_port(), free_port()
+        haproxies.append(start_haproxy(place, BOTH.format(
+            listed=listed, port=port, list=crt_list, folder=flat), newer=newer))
+        doors += [Door(how, at, name, kind, "") for name in names for kind in CIPHERS
+                  for how, at in (("crt-list", listed), ("crt DIR", port))]
+    renewd.set("deploy edge", type="haproxy", socket=[it.admin_socket for it in haproxies])
+    renewd.set("defaults", deploy="edge")
+    renewd.reload()
+    for name in names:
+        deployment(renewd, name, "edge", "deployed")
+    before = [it.processes() for it in haproxies]
+    root = pebble.root_file()
+
+    def prints() -> dict[tuple[str, str], str]:
+        return {(name, kind): renewd.leaf(name, f"cert.{kind}.pem").fingerprint
+                for name in names for kind in CIPHERS}
+
+    def check() -> None:
+        found = {door: door.visit(door.context(root)).fingerprint for door in doors}
+        assert found == {door: fresh[door.name, door.key] for door in doors}
+    old = prints()
+    with Load(doors, root, RATE) as load:
+        renewd.ctl("renew", "--force", "--wait", *names, timeout=120)
+        for name in names:
+            deployment(renewd, name, "edge", "deployed")
+        fresh = prints()
+        visited = load.served.total()
+        wait_until(lambda: load.served.total() >= visited + 2 * len(doors), "all are visited",
+                   60)
+    assert not load.failures, load.failures[:10]
+    assert not set(old.values()) & set(fresh.values())
+    check()
+    for door in doors:
+        seen = {leaf for at, leaf in load.served if at == door}
+        assert seen == {old[door.name, door.key], fresh[door.name, door.key]}, door
+    assert [it.processes() for it in haproxies] == before
+    for it in haproxies:
+        it.restart()
+    check()
