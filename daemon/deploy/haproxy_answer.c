@@ -69,19 +69,32 @@ haproxy_is_name(const char *text, size_t len)
 	return len > 0;
 }
 
+static bool
+take_name(const char *from, const char *end_mark, char *ret, size_t size)
+{
+	const char *end = from != NULL ? strstr(from, end_mark) : NULL;
+
+	if (end == NULL || (size_t)(end - from) >= size ||
+	    !haproxy_is_name(from, (size_t)(end - from)))
+		return false;
+	snprintf(ret, size, "%.*s", (int)(end - from), from);
+	return true;
+}
+
 bool
 haproxy_transaction(const char *answer, char *ret, size_t size)
 {
 	const char *name =
 	    haproxy_field(answer, "Transaction created for certificate ");
-	const char *end;
 
 	if (name == NULL)
 		name = haproxy_field(answer, "Transaction updated for certificate ");
-	end = name != NULL ? strstr(name, "!\n") : NULL;
-	if (end == NULL || (size_t)(end - name) >= size ||
-	    !haproxy_is_name(name, (size_t)(end - name)))
-		return false;
-	snprintf(ret, size, "%.*s", (int)(end - name), name);
-	return true;
+	return take_name(name, "!\n", ret, size);
+}
+
+bool
+haproxy_ongoing(const char *answer, char *ret, size_t size)
+{
+	return take_name(haproxy_field(answer, "The ongoing transaction is about '"),
+	    "' but you are trying to ", ret, size);
 }

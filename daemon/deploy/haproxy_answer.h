@@ -22,5 +22,7 @@ bool haproxy_is_name(const char *text, size_t len);
 /* Whose transaction was created or updated? False where none was, or one
  * that can't be named. */
 bool haproxy_transaction(const char *answer, char *ret, size_t size);
+/* Whose transaction is in the way of ours? False where none is. */
+bool haproxy_ongoing(const char *answer, char *ret, size_t size);
 
 #endif

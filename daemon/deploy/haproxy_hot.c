@@ -91,6 +91,17 @@ forget(struct haproxy_hot *h)
 	h->pem = NULL;
 }
 
+static struct haproxy_file
+file(const struct haproxy_hot *h)
+{
+	return (struct haproxy_file){
+		.certificate = subject(h)->certificate,
+		.bundle_dir = subject(h)->bundle_dir,
+		.bundle_path = h->run->target->bundle_path,
+		.kind = haproxy_kinds[h->kind],
+	};
+}
+
 /* ---- telling ---- */
 
 static void
@@ -134,6 +145,7 @@ talk(struct haproxy_hot *h)
 {
 	return haproxy_talk_start(&(struct haproxy_talk_wish){ .run = h->run,
 				      .subject = h->subject,
+				      .file = file(h),
 				      .socket = socket_name(h),
 				      .master = h->master,
 				      .name = h->name,
@@ -220,17 +232,6 @@ read_file(struct haproxy_hot *h)
 		run_subject_failed(
 		    h->run, h->subject, "%s can't be read: %s", path, strerror(-r));
 	return r;
-}
-
-static struct haproxy_file
-file(const struct haproxy_hot *h)
-{
-	return (struct haproxy_file){
-		.certificate = subject(h)->certificate,
-		.bundle_dir = subject(h)->bundle_dir,
-		.bundle_path = h->run->target->bundle_path,
-		.kind = haproxy_kinds[h->kind],
-	};
 }
 
 static void

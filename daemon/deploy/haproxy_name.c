@@ -61,6 +61,25 @@ haproxy_name_listed(const struct haproxy_file *file, char ret[HAPROXY_NAME_SIZE]
 	    file->kind);
 }
 
+static bool
+is_below(const char *name, const char *dir, size_t len)
+{
+	return strncmp(name, dir, len) == 0 && name[len] == '/';
+}
+
+bool
+haproxy_name_is_ours(const struct haproxy_file *file, const char *name)
+{
+	const char *slash = strrchr(file->bundle_dir, '/');
+	char flat[HAPROXY_LIST_SIZE];
+
+	if (file->bundle_path != NULL || slash == NULL)
+		return false;
+	name_flat(file, flat);
+	return is_below(name, flat, strlen(flat)) ||
+	    is_below(name, file->bundle_dir, (size_t)(slash - file->bundle_dir));
+}
+
 /* ---- items of crt-stores ---- */
 
 /* A path of the bundle's, and where in it the component with its name begins. */

@@ -29,6 +29,10 @@ void haproxy_name_live(const struct haproxy_file *file, char ret[HAPROXY_NAME_SI
 void haproxy_name_listed(const struct haproxy_file *file, char ret[HAPROXY_NAME_SIZE],
     char ret_list[HAPROXY_LIST_SIZE]);
 
+/* Is this name a bundle's of renewd's, of whatever certificate? With a bundle_path
+ * nobody knows, as others may have theirs in the same directory. */
+bool haproxy_name_is_ours(const struct haproxy_file *file, const char *name);
+
 /* Is an item of a crt-store this bundle? item: HAProxy's name for it. path: what its
  * configuration says after "crt"; "" where HAProxy doesn't tell, as an older one. A
  * path that is relative to a crt-base, which isn't told, leads to the bundle where it

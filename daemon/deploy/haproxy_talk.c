@@ -32,6 +32,8 @@ struct haproxy_talk {
 	bool unused; /* HAProxy has it, but nothing uses it */
 	bool right;  /* what is there is what is wanted */
 	bool adding; /* it isn't in the directory until now */
+	bool again;  /* it is set again, once what is in the way is aborted */
+	bool was_again;
 	char to_abort[NAME_SIZE];
 	haproxy_talk_cb *done_cb;
 	void *arg;
@@ -92,19 +94,26 @@ got_look(struct haproxy_talk *t, const char *answer)
 	return t->right ? got_all(t) : SET;
 }
 
-/* Somebody's pending transaction takes what is meant for another certificate. It is
- * spoilt then, and must not be committed. */
+/* Somebody's pending transaction is in the way. That of 2.6 takes what is meant for
+ * another certificate: it is spoilt then, and must not be committed; that of 3.2 stays
+ * with whoever has begun it. That of another bundle of ours was left by a renewd that
+ * was killed in it. */
 static enum step
 got_set(struct haproxy_talk *t, const char *answer)
 {
 	char name[NAME_SIZE];
+	bool taken = haproxy_transaction(answer, name, sizeof(name));
 
-	if (!haproxy_transaction(answer, name, sizeof(name)))
-		return abort_refused(t, "set ssl cert", answer);
-	if (strcmp(name, t->wish.name) == 0)
+	if (taken && strcmp(name, t->wish.name) == 0)
 		return COMMIT;
-	abort_refused(t, "set ssl cert", answer);
-	snprintf(t->to_abort, sizeof(t->to_abort), "%s", name);
+	if (!taken && !haproxy_ongoing(answer, name, sizeof(name)))
+		return abort_refused(t, "set ssl cert", answer);
+	t->again = !t->was_again && haproxy_name_is_ours(&t->wish.file, name);
+	t->was_again = true;
+	if (!t->again)
+		refused(t, "set ssl cert", answer);
+	snprintf(t->to_abort, sizeof(t->to_abort), "%s",
+	    taken || t->again ? name : t->wish.name);
 	return ABORT;
 }
 
@@ -128,7 +137,12 @@ got_check(struct haproxy_talk *t, const char *answer)
 static enum step
 got_abort(struct haproxy_talk *t, const char *answer)
 {
+	bool again = t->again;
+
 	(void)answer;
+	t->again = false;
+	if (again)
+		return SET;
 	return t->adding ? DELETE : END;
 }
 

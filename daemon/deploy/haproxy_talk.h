@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "deploy/haproxy_name.h"
+
 struct haproxy_talk;
 struct run;
 
@@ -17,6 +19,7 @@ struct run;
 struct haproxy_talk_wish {
 	struct run *run;
 	size_t subject; /* of the run: it fails, where HAProxy refuses it */
+	struct haproxy_file file;
 	const char *socket;
 	bool master; /* the master's: its worker is asked through it */
 	const char *name;

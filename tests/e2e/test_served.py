@@ -243,26 +243,41 @@ def test_unknown_is_reloaded(place: Place, renewd: Renewd) -> None:
     assert served(port, other).fingerprint == renewd.leaf(other).fingerprint
 
 
-def test_refused(place: Place, renewd: Renewd) -> None:
-    """Somebody's transaction is pending, and takes what is meant for ours: HAProxy's words
-    are passed on, nothing is committed, and the next attempt succeeds."""
+@pytest.mark.parametrize("newer", VERSIONS)
+@pytest.mark.parametrize("whose", ["stranger's", "ours"])
+def test_refused(place: Place, renewd: Renewd, whose: str, newer: bool) -> None:
+    """Somebody's transaction is pending, and takes what is meant for ours, or is in its
+    way: HAProxy's words are passed on, nothing is committed, and the attempt after it has
+    gone succeeds. That of a bundle of ours was left over, and is in nobody's way."""
     other = "other.example.test"
     issued(renewd, NAME, other)
     port = free_port()
-    haproxy = HAProxy(place, frontend(port, renewd.bundle(other, "haproxy.pem"),
-                                      renewd.bundle(NAME, "haproxy.pem")))
-    haproxy.start()
     pending = renewd.bundle(other, "haproxy.pem")
+    if whose != "ours":
+        pending = place.path / "theirs.pem"
+        pending.write_bytes(renewd.bundle(other, "haproxy.pem").read_bytes())
+    haproxy = start_haproxy(place, frontend(port, pending, renewd.bundle(NAME, "haproxy.pem")),
+                            newer=newer)
     untouched = renewd.leaf(other).fingerprint
     assert "created" in haproxy.ask(f"set ssl cert {pending} <<\n{pending.read_text()}")
     renewd.set("deploy edge", type="haproxy", socket=haproxy.admin_socket)
     renewd.add_certificate(NAME, deploy="edge")
     renewd.reload()
-    renewd.ctl("renew", "--force", NAME)
-    row = deployment(renewd, NAME, "edge", "failed", "Transaction updated for certificate")
-    assert f'"set ssl cert {renewd.bundle(NAME, "haproxy.pem")}"' in row["detail"]
-    assert served(port, other).fingerprint == untouched
+    if whose == "ours":
+        before = renewd.leaf(NAME).fingerprint
+        renewd.ctl("renew", "--force", NAME)
+        wait_until(lambda: before != served(port, NAME).fingerprint, "it is renewed", 40)
+    else:
+        renewd.ctl("renew", "--force", NAME)
+        row = deployment(renewd, NAME, "edge", "failed", "transaction is about" if newer else
+                         "Transaction updated for certificate")
+        assert f'"set ssl cert {renewd.bundle(NAME, "haproxy.pem")}"' in row["detail"]
+        assert served(port, other).fingerprint == untouched
+        assert (f"*{pending}" in haproxy.ask("show ssl cert")) == newer
+        haproxy.ask(f"abort ssl cert {pending}")
     deployment(renewd, NAME, "edge", "deployed")
+    assert "*" not in haproxy.ask("show ssl cert")
+    assert ("deployment failed" in renewd.output()) == (whose != "ours")
     assert served(port, other).fingerprint == untouched
     assert served(port, NAME).fingerprint == renewd.leaf(NAME).fingerprint
 

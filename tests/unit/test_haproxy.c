@@ -432,6 +432,15 @@ START_TEST(test_haproxy_answers)
 	ck_assert(!haproxy_transaction(
 	    "Can't replace a certificate which is not referenced!\n", name,
 	    sizeof(name)));
+	ck_assert(
+	    haproxy_ongoing("The ongoing transaction is about '/a.pem' but you are "
+			    "trying to set '/b.pem'\nCan't update /b.pem!\n",
+		name, sizeof(name)));
+	ck_assert_str_eq(name, "/a.pem");
+	ck_assert(!haproxy_ongoing(
+	    "The ongoing transaction is about '/a.pem", name, sizeof(name)));
+	ck_assert(!haproxy_ongoing(
+	    "Transaction updated for certificate /b!\n", name, sizeof(name)));
 }
 END_TEST
 
@@ -489,6 +498,12 @@ START_TEST(test_haproxy_items)
 		ck_assert_msg(haproxy_name_leads(cases[i].file, cases[i].item,
 				  cases[i].path) == cases[i].leads,
 		    "%zu: %s %s", i, cases[i].item, cases[i].path);
+	ck_assert(haproxy_name_is_ours(&one, "/x/live/b.test/haproxy.pem"));
+	ck_assert(haproxy_name_is_ours(&one, "/x/haproxy/b.test.pem"));
+	ck_assert(!haproxy_name_is_ours(&one, "/x/liver/b.test/haproxy.pem"));
+	ck_assert(!haproxy_name_is_ours(&one, "/x/certs/b.test.pem"));
+	ck_assert(!haproxy_name_is_ours(&one, "@web/b.test"));
+	ck_assert(!haproxy_name_is_ours(&given, "/etc/all-b.test.pem"));
 }
 END_TEST
 
