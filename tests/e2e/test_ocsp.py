@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from programs.haproxy import HAProxy
 from programs.pebble import Pebble
 from programs.place import Place
 from programs.ports import free_port
 from programs.program import wait_until
 from programs.renewd import Renewd
 from programs.responder import Responder
+from test_served import start_haproxy
 
 NAME = "shop.example.test"
 PORT = free_port()
@@ -73,7 +73,7 @@ def ask_now(renewd: Renewd) -> None:
 
 
 @stapling
-@pytest.mark.parametrize("how", ["file", "directory", "bundle_path"])
+@pytest.mark.parametrize("how", ["file", "directory", "bundle_path", "crt-store"])
 def test_stapled(place: Place, renewd: Renewd, pebble: Pebble, how: str) -> None:
     """A pair, in a running HAProxy that was started without responses; refreshed in time,
     without a reload. (HAProxy serves none that ends within five minutes.)"""
@@ -86,14 +86,19 @@ def test_stapled(place: Place, renewd: Renewd, pebble: Pebble, how: str) -> None
     renewd.start()
     renewd.wait_state(NAME)
     crt = {"file": renewd.bundle(NAME, "haproxy.pem"), "directory": f"{flat}/",
-           "bundle_path": copy / f"{NAME}.pem"}[how]
+           "bundle_path": copy / f"{NAME}.pem", "crt-store": "@web/ecdsa crt @web/rsa"}[how]
     if how == "bundle_path":
         for key in ("ecdsa", "rsa"):
             (copy / f"{NAME}.pem.{key}").write_bytes(
                 renewd.bundle(NAME, f"haproxy.pem.{key}").read_bytes())
     port = free_port()
-    haproxy = HAProxy(place, frontend(port, crt))
-    haproxy.start()
+    store = f"""
+crt-store web
+    crt-base {renewd.bundle_dir}
+    load crt "{NAME}/haproxy.pem.ecdsa" alias "ecdsa" ocsp-update off
+    load crt "{NAME}/haproxy.pem.rsa" alias "rsa" ocsp-update off
+""" if how == "crt-store" else ""
+    haproxy = start_haproxy(place, store + frontend(port, crt), newer=bool(store))
     before = haproxy.processes()
     assert staple(port, "ecdsa", responder.issuer) == {}
     renewd.set("deploy edge", type="haproxy", socket=haproxy.admin_socket)
