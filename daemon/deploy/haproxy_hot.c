@@ -183,15 +183,15 @@ stored_cb(int r, void *arg)
 static int
 staple(struct haproxy_hot *h)
 {
-	char file[NAME_SIZE];
+	char path[NAME_SIZE];
 
-	snprintf(file, sizeof(file), "%s/haproxy.pem%s.ocsp", subject(h)->bundle_dir,
+	snprintf(path, sizeof(path), "%s/haproxy.pem%s.ocsp", subject(h)->bundle_dir,
 	    haproxy_kinds[h->kind]);
 	return haproxy_staple_start(h->run->base,
 	    &(struct haproxy_staple_wish){ .socket = socket_name(h),
 		.master = h->master,
 		.name = h->name,
-		.file = file },
+		.file = path },
 	    stapled_cb, h, &h->staple);
 }
 
