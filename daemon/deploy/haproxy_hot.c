@@ -43,7 +43,7 @@ struct haproxy_hot {
 	haproxy_hot_cb *done_cb;
 	void *arg;
 	struct event *begin_event;
-	struct haproxy_cli *cli;
+	struct haproxy_cli *cli; /* NULL: none to this socket yet */
 	struct haproxy_staple *staple;
 
 	/* what is done just now */
@@ -229,6 +229,15 @@ compose(const struct haproxy_hot *h, char *ret, size_t size)
 	    *name != '\0' ? " " : "", name);
 }
 
+static void
+next_socket(struct haproxy_hot *h)
+{
+	h->cli = haproxy_cli_free(h->cli);
+	h->master = false;
+	h->subject = 0;
+	h->socket++;
+}
+
 /* This process can't be asked, so nobody knows what it has. */
 static void
 lost(struct haproxy_hot *h, int error)
@@ -236,10 +245,10 @@ lost(struct haproxy_hot *h, int error)
 	snprintf(h->why, sizeof(h->why),
 	    "can't use the runtime API of HAProxy on %s: %s", socket_name(h),
 	    error == -ETIMEDOUT ? "it doesn't answer" : strerror(-error));
-	h->socket++;
-	h->subject = h->kind = 0;
+	next_socket(h);
+	h->kind = 0;
 	h->place = 0;
-	h->master = h->known = h->adding = false;
+	h->known = h->adding = false;
 	h->step = NEXT;
 	forget(h);
 }
@@ -254,7 +263,6 @@ answer_cb(int r, const char *answer, void *arg)
 		r = -ECONNRESET; /* whatever it is asked, it says something */
 	if (r == 0)
 		next = steps[h->step].got(h, answer);
-	h->cli = haproxy_cli_free(h->cli);
 	if (r < 0)
 		lost(h, r);
 	go_on(h, next);
@@ -264,14 +272,15 @@ static int
 ask(struct haproxy_hot *h)
 {
 	char command[NAME_SIZE * 2 + 64];
-	const struct haproxy_question q = {
-		.socket = socket_name(h),
-		.command = command,
-		.payload = steps[h->step].payload ? h->pem : NULL,
-	};
+	int r = 0;
 
 	compose(h, command, sizeof(command));
-	return haproxy_cli_ask(h->run->base, &q, ANSWER_MS, answer_cb, h, &h->cli);
+	if (h->cli == NULL)
+		r = haproxy_cli_open(h->run->base, socket_name(h), &h->cli);
+	if (r < 0)
+		return r;
+	return haproxy_cli_go_on(h->cli, command,
+	    steps[h->step].payload ? h->pem : NULL, ANSWER_MS, answer_cb, h);
 }
 
 static void
@@ -293,7 +302,7 @@ staple(struct haproxy_hot *h)
 
 	snprintf(file, sizeof(file), "%s/haproxy.pem%s.ocsp", subject(h)->bundle_dir,
 	    haproxy_kinds[h->kind]);
-	return haproxy_staple_start(h->run->base,
+	return haproxy_staple_start(h->cli,
 	    &(struct haproxy_staple_wish){ .socket = socket_name(h),
 		.master = h->master,
 		.name = h->name,
@@ -424,7 +433,7 @@ next_file(struct haproxy_hot *h)
 {
 	const struct run *r = h->run;
 
-	for (; h->socket < r->target->sockets.n; h->socket++) {
+	for (; h->socket < r->target->sockets.n; next_socket(h)) {
 		for (; h->subject < r->subject_count; h->subject++) {
 			for (; h->kind < HAPROXY_KINDS; h->kind++)
 				if (r->subjects[h->subject].failure == NULL &&
@@ -432,8 +441,6 @@ next_file(struct haproxy_hot *h)
 					return true;
 			h->kind = 0;
 		}
-		h->subject = 0;
-		h->master = false;
 	}
 	return false;
 }
