@@ -466,6 +466,7 @@ stop(struct run *r)
 const struct deploy_type haproxy_type = {
 	.name = "haproxy",
 	.signal = SIGUSR2,
+	.by_pidfile = send_signal,
 	.whole = true,
 	.staples = true,
 	.start = start,
