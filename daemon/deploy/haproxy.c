@@ -469,6 +469,7 @@ const struct deploy_type haproxy_type = {
 	.by_pidfile = send_signal,
 	.whole = true,
 	.staples = true,
+	.reads = READS_STAPLES,
 	.start = start,
 	.stop = stop,
 	.repair = haproxy_copy_repair,

@@ -276,6 +276,7 @@ const struct deploy_type nginx_type = {
 	.by_pidfile = send_signal,
 	.unit_done = watch,
 	.whole = true,
+	.reads = READS_STAPLES_WANTED, /* by ssl_stapling_file */
 	.start = start,
 	.stop = stop,
 };

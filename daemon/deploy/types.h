@@ -15,6 +15,13 @@
 struct deploy_subject;
 struct run;
 
+/* Whose OCSP responses does its server read when it is reloaded? */
+enum type_reads {
+	READS_NO_STAPLES,
+	READS_STAPLES_WANTED, /* those of must_staple */
+	READS_STAPLES,
+};
+
 struct deploy_type {
 	const char *name;
 	/* What makes its server reload by pidfile, where that is a way; else 0. */
@@ -29,6 +36,7 @@ struct deploy_type {
 	bool whole;
 	bool json;    /* reads its subject's */
 	bool staples; /* takes OCSP responses over the target's sockets */
+	enum type_reads reads;
 	/* Begins, and may end the run at once. A negative errno fails the run. */
 	int (*start)(struct run *r);
 	/* Frees r->state, and ends what still goes on. Called once for each start. */

@@ -22,6 +22,7 @@
 #include "platform/log.h"
 #include "renew/job.h"
 #include "renew/ocsp_response.h"
+#include "renew/restaple.h"
 #include "renew/revoke.h"
 #include "schedule/schedule.h"
 
@@ -123,16 +124,21 @@ ocsp_place(const struct job *j)
 		ocsp_row_free(rows[i]);
 }
 
-/* Its files, and those of its targets that take responses without a reload. */
+/* Its files, and those of its targets that take responses without a reload. The first
+ * one of a certificate that has to have one is waited for by all. */
 static void
-publish(struct renewals *r, const struct ocsp_row *row)
+publish(struct renewals *r, struct ocsp_row *row, bool first)
 {
 	_cleanup_(job_freep) struct job *j = NULL;
 
 	if (job_load(r, row->certificate, &j) < 0 || j->row->bundled == NULL)
 		return;
 	ocsp_place(j);
-	(void)renewals_restaple(r, j->row, j->spec);
+	(void)restaple_tell(r, j->row, j->spec);
+	if (first && j->spec->must_staple) {
+		row->reload_at = clock_now();
+		(void)ocsp_save(r->means.store, row);
+	}
 }
 
 /* ---- what an answer comes to ---- */
@@ -224,7 +230,7 @@ take_answer(struct renewals *r, struct ocsp_row *row, const struct acme_reply *r
 {
 	int64_t now = clock_now();
 	struct ocsp_answer a;
-	bool same;
+	bool same, first = row->response_len == 0;
 
 	if (ocsp_read(row->chain, reply->body, reply->body_len, now, &a, why) < 0)
 		return false;
@@ -234,6 +240,8 @@ take_answer(struct renewals *r, struct ocsp_row *row, const struct acme_reply *r
 	}
 	same = row->response_len == reply->body_len && row->response != NULL &&
 	    memcmp(row->response, reply->body, reply->body_len) == 0;
+	if (!same && a.status == OCSP_GOOD)
+		restaple_plan(row, now);
 	if (keep(row, reply) < 0) {
 		*why = "out of memory";
 		return false;
@@ -250,7 +258,7 @@ take_answer(struct renewals *r, struct ocsp_row *row, const struct acme_reply *r
 	if (a.status == OCSP_REVOKED)
 		note_revoked(r, row, &a);
 	if (!same)
-		publish(r, row);
+		publish(r, row, first && a.status == OCSP_GOOD);
 	return true;
 }
 
@@ -399,6 +407,8 @@ tick_cb(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd, (void)what;
 	o->gap = false;
+	if (o->renewals->stalled_until <= now)
+		restaple_due(o->renewals, now);
 	if (o->renewals->stalled_until > now || o->ask_count >= ASKS_MAX) {
 		sleep_ms(o, TICK_SECONDS * 1000);
 		return;
