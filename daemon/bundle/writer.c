@@ -11,6 +11,7 @@
  */
 #include "bundle/writer.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <string.h>
@@ -20,13 +21,16 @@
 #include "bundle/bundle.h"
 #include "bundle/bundle_private.h"
 #include "bundle/change.h"
+#include "bundle/staple.h"
 #include "platform/worker.h"
 #include "scope.h"
 
 #define PRIORITY  2 /* that of commits: after all else of this turn */
 #define BATCH_MAX 64
 #define ROOM      (4 * BATCH_MAX)
-#define GATHER_US 20000 /* two at once wait for the disk but once */
+
+#define STAPLES_MAX 2     /* kinds of keys */
+#define GATHER_US   20000 /* two at once wait for the disk but once */
 
 struct writing {
 	TAILQ_ENTRY(writing) entry; /* while it waits */
@@ -47,12 +51,27 @@ struct batch {
 	struct change *changes[BATCH_MAX];
 };
 
+/* OCSP responses of one certificate. */
+struct stapling {
+	LIST_ENTRY(stapling) entry;
+	struct writer *writer;
+	struct bundles *bundles;
+	char *name;
+	bool dual;
+	struct staple staples[STAPLES_MAX];
+	size_t count;
+	int r;
+	writing_done_cb *done_cb;
+	void *arg;
+};
+
 struct writer {
 	struct worker *worker;
 	struct event *start_event;
 	TAILQ_HEAD(writings, writing) waiting;
 	size_t count; /* waiting, or in a batch */
 	LIST_HEAD(batches, batch) batches;
+	LIST_HEAD(staplings, stapling) staplings;
 	struct batch *preparing; /* in the thread, or held until it may be switched */
 	bool held;
 	bool closing;
@@ -283,6 +302,89 @@ start_cb(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+/* ---- OCSP responses ---- */
+
+static void
+free_stapling(struct stapling *t)
+{
+	for (size_t i = 0; i < t->count; i++)
+		free((char *)t->staples[i].data);
+	bundles_close(t->bundles);
+	free(t->name);
+	free(t);
+}
+
+static void
+staple_cb(void *arg)
+{
+	struct stapling *t = arg;
+
+	t->r = staple_write(t->bundles, t->name, t->dual, t->staples, t->count);
+}
+
+static void
+stapled_cb(void *arg)
+{
+	struct stapling *t = arg;
+
+	LIST_REMOVE(t, entry);
+	t->done_cb(t->writer->closing ? -ECANCELED : t->r, t->arg);
+	free_stapling(t);
+}
+
+static int
+copy_staples(struct stapling *t, const struct staple *staples, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		char *data = malloc(staples[i].len + 1);
+
+		if (data == NULL)
+			return -ENOMEM;
+		memcpy(data, staples[i].data, staples[i].len);
+		t->staples[i] = staples[i];
+		t->staples[i].data = data;
+		t->count++;
+	}
+	return 0;
+}
+
+int
+writer_staple(struct writer *w, struct bundles *bundles, const char *name, bool dual,
+    const struct staple *staples, size_t count, writing_done_cb *done_cb, void *arg)
+{
+	struct stapling *t = calloc(1, sizeof(*t));
+	int r;
+
+	if (t == NULL)
+		return -ENOMEM;
+	assert(count <= STAPLES_MAX);
+	t->writer = w;
+	t->bundles = bundles_ref(bundles);
+	t->dual = dual;
+	t->done_cb = done_cb;
+	t->arg = arg;
+	t->name = strdup(name);
+	r = t->name != NULL ? copy_staples(t, staples, count) : -ENOMEM;
+	if (r == 0)
+		r = worker_run(w->worker, staple_cb, stapled_cb, t);
+	if (r < 0)
+		free_stapling(t);
+	else
+		LIST_INSERT_HEAD(&w->staplings, t, entry);
+	return r;
+}
+
+static bool
+is_stapled(const struct writer *w, const char *name)
+{
+	const struct stapling *t;
+
+	LIST_FOREACH (t, &w->staplings, entry)
+		if (strcmp(t->name, name) == 0)
+			return true;
+	return false;
+}
+
 /* ---- for others ---- */
 
 int
@@ -328,7 +430,7 @@ writer_has_room(const struct writer *w)
 void
 writer_wait(struct writer *w, const char *name)
 {
-	if (is_under_way(w, name))
+	if (is_under_way(w, name) || is_stapled(w, name))
 		worker_wait(w->worker);
 }
 
@@ -356,6 +458,7 @@ writer_new(struct event_base *base, struct writer **ret)
 		return -ENOMEM;
 	TAILQ_INIT(&w->waiting);
 	LIST_INIT(&w->batches);
+	LIST_INIT(&w->staplings);
 	w->start_event = event_new(base, -1, 0, start_cb, w);
 	if (w->start_event == NULL) {
 		free(w);

@@ -10,10 +10,12 @@
 #define WRITER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct bundle;
 struct bundles;
 struct event_base;
+struct staple;
 struct writer;
 struct writing; /* one bundle on its way */
 
@@ -34,6 +36,12 @@ int writer_start(struct writer *w, struct bundles *bundles, const struct bundle 
     writing_done_cb *done_cb, void *arg, struct writing **ret);
 /* done_cb isn't called; if it isn't switched in yet, it won't be. NULL is fine. */
 struct writing *writing_forget(struct writing *writing);
+/* staple_write(), later, in the same thread: after it only what was asked for later is
+ * written, so that a response never comes beside files that are newer. All is copied.
+ * done_cb is called once, from the loop; by writer_free() with -ECANCELED. */
+int writer_staple(struct writer *w, struct bundles *bundles, const char *name,
+    bool dual, const struct staple *staples, size_t count, writing_done_cb *done_cb,
+    void *arg);
 /* May another one be started? Each holds a key and a chain in memory. */
 bool writer_has_room(const struct writer *w);
 /* Waits until the thread touches no files of this certificate: for who removes them. */

@@ -17,6 +17,7 @@
 #include "deploy/run.h"
 #include "deploy/target.h"
 #include "platform/log.h"
+#include "platform/worker.h"
 
 #define QUIET_MS 5000
 #define MOST_MS  30000
@@ -55,7 +56,8 @@ struct deploy {
 	struct targets targets;
 	struct timeval quiet;
 	struct timeval most;
-	unsigned reloading; /* runs that make a server read all bundles */
+	struct worker *worker; /* the runs' */
+	unsigned reloading;    /* runs that make a server read all bundles */
 	void (*idle_cb)(void *arg);
 	void *idle_arg;
 };
@@ -217,9 +219,9 @@ begin(struct target *t)
 	if (whole)
 		log_reload(t, n);
 	subjects = take_subjects(t, n);
-	r = subjects == NULL
-	    ? -ENOMEM
-	    : run_new(t->deploy->base, t->config, subjects, n, run_done_cb, t, &t->run);
+	r = subjects == NULL ? -ENOMEM
+			     : run_new(t->deploy->base, &t->deploy->worker, t->config,
+				   subjects, n, run_done_cb, t, &t->run);
 	if (r == 0)
 		t->deploy->reloading += whole;
 	else
@@ -295,8 +297,14 @@ deploy_new(struct event_base *base, struct deploy **ret)
 struct deploy *
 deploy_free(struct deploy *d)
 {
+	struct target *t;
+
 	if (d == NULL)
 		return NULL;
+	TAILQ_FOREACH (t, &d->targets, entry)
+		if (t->run != NULL)
+			t->run->closing = true;
+	worker_free(d->worker);
 	free_targets(&d->targets);
 	free(d);
 	return NULL;

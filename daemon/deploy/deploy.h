@@ -60,6 +60,8 @@ void deploy_on_idle(struct deploy *d, void (*idle_cb)(void *arg), void *arg);
 
 /* Is it told of OCSP responses without a reload? */
 bool deploy_takes_staples(const struct target_config *t);
+/* Does it read those beside such a certificate, but only when it is reloaded? */
+bool deploy_reads_staples(const struct target_config *t, bool must_staple);
 /* Is a subject's json made use of? */
 bool deploy_wants_json(const struct target_config *t);
 /* Has a target of this configuration files of its own that can be looked at? */

@@ -25,9 +25,16 @@
 
 #define FILE_SIZE_MAX (256 * 1024)
 #define PAIRS         2
+#define FILES_MAX     (PAIRS * (COPY_KINDS + 1))
 
 static const char *const stems[DIRECTORY_TEXTS] = { "cert", "chain", "fullchain",
 	"privkey" };
+
+/* A file that was written, to be told on the loop. */
+struct written {
+	char path[PATH_MAX];
+	bool rsa;
+};
 
 /* One look at a target for one certificate, and what it needs. */
 struct look {
@@ -41,6 +48,8 @@ struct look {
 	struct directory_pair first; /* of the certificate's keys */
 	struct directory_pair pairs[PAIRS];
 	size_t count; /* 0: there is no other than the first */
+	struct written *written;
+	size_t written_count;
 	char *why;
 	size_t size;
 };
@@ -214,19 +223,18 @@ write_file(const struct look *l, int dir, const char *name,
 }
 
 static void
-log_written(const struct look *l, const char *path, const struct directory_pair *pair)
+note_written(struct look *l, const char *path, const struct directory_pair *pair)
 {
-	log_line(LOG_INFO,
-	    (&(struct log_fields){
-		.certificate = l->subject->certificate, .target = l->target->name }),
-	    "file written: %s, of the %s certificate", path,
-	    pair->rsa ? "RSA" : "ECDSA");
+	struct written *w = &l->written[l->written_count++];
+
+	snprintf(w->path, sizeof(w->path), "%s", path);
+	w->rsa = pair->rsa;
 }
 
 /* 1: it is right now; 0: it isn't, and was to be looked at only. */
 static int
-attend(const struct look *l, const char *path, const struct directory_pair *pair,
-    unsigned kind)
+attend(
+    struct look *l, const char *path, const struct directory_pair *pair, unsigned kind)
 {
 	_cleanup_close_ int dir = -1;
 	const char *name;
@@ -241,7 +249,7 @@ attend(const struct look *l, const char *path, const struct directory_pair *pair
 		r = write_file(l, dir, name, pair, kind);
 	if (r < 0)
 		return say(l, r, "can't write %s: %s", path, explain(l, r));
-	log_written(l, path, pair);
+	note_written(l, path, pair);
 	return 1;
 }
 
@@ -277,7 +285,7 @@ fill_in(const struct look *l, const char *pattern, bool rsa, char ret[PATH_MAX])
 
 /* With {key} one file for each key type, without it one of the first of `keys`. */
 static int
-attend_kind(const struct look *l, unsigned kind, const char *pattern)
+attend_kind(struct look *l, unsigned kind, const char *pattern)
 {
 	bool each = strstr(pattern, "{key}") != NULL && l->count > 0;
 	const struct directory_pair *pairs = each ? l->pairs : &l->first;
@@ -326,29 +334,76 @@ look(const struct target_config *t, const struct deploy_subject *s, char *why,
 	return attend_all(&l) == 1;
 }
 
+/* ---- a run, which waits for the disk in a thread ---- */
+
+struct writing {
+	struct run *run;
+	struct look look;
+	int r;
+	struct written written[FILES_MAX];
+	char why[PATH_MAX + 256];
+};
+
+static void
+write_cb(void *arg)
+{
+	struct writing *w = arg;
+
+	w->r = attend_all(&w->look);
+}
+
+static void
+log_written(const struct look *l)
+{
+	for (size_t i = 0; i < l->written_count; i++)
+		log_line(LOG_INFO,
+		    (&(struct log_fields){ .certificate = l->subject->certificate,
+			.target = l->target->name }),
+		    "file written: %s, of the %s certificate", l->written[i].path,
+		    l->written[i].rsa ? "RSA" : "ECDSA");
+}
+
+static void
+written_cb(void *arg)
+{
+	struct writing *w = arg;
+
+	log_written(&w->look);
+	if (w->run->closing)
+		return;
+	if (w->r == 1)
+		run_succeeded(w->run);
+	else
+		run_failed(w->run, "%s", w->why);
+}
+
 static int
 start(struct run *r)
 {
-	char why[PATH_MAX + 256] = "";
-	_cleanup_(clear) struct look l = {
-		.target = r->target,
+	struct writing *w = r->state = calloc(1, sizeof(*w));
+
+	if (w == NULL)
+		return -ENOMEM;
+	w->run = r;
+	w->look = (struct look){ .target = r->target,
 		.subject = r->subject,
 		.write = true,
-		.why = why,
-		.size = sizeof(why),
-	};
-
-	if (attend_all(&l) == 1)
-		run_succeeded(r);
-	else
-		run_failed(r, "%s", why);
-	return 0;
+		.written = w->written,
+		.why = w->why,
+		.size = sizeof(w->why) };
+	return run_in_thread(r, write_cb, written_cb, w);
 }
 
 static void
 stop(struct run *r)
 {
-	(void)r;
+	struct writing *w = r->state;
+
+	if (w == NULL)
+		return;
+	clear(&w->look);
+	free(w);
+	r->state = NULL;
 }
 
 const struct deploy_type directory_type = {

@@ -466,8 +466,10 @@ stop(struct run *r)
 const struct deploy_type haproxy_type = {
 	.name = "haproxy",
 	.signal = SIGUSR2,
+	.by_pidfile = send_signal,
 	.whole = true,
 	.staples = true,
+	.reads = READS_STAPLES,
 	.start = start,
 	.stop = stop,
 	.repair = haproxy_copy_repair,

@@ -1,8 +1,8 @@
 /*
- * haproxy_cli.h - one command to HAProxy's command line on a socket, and its whole
- * answer.
+ * haproxy_cli.h - commands to HAProxy's command line on a socket, and their whole
+ * answers.
  *
- * Used by haproxy.c and the haproxy_*.c that ask it something.
+ * Used by haproxy.c for one now and then, by the haproxy_*.c for many.
  */
 #ifndef HAPROXY_CLI_H
 #define HAPROXY_CLI_H
@@ -13,7 +13,7 @@ struct event_base;
 struct haproxy_cli;
 
 struct haproxy_question {
-	const char *socket;  /* path of a UNIX socket, or ADDRESS:PORT */
+	const char *socket;  /* path of a UNIX socket, or ADDRESS:PORT; for one alone */
 	const char *command; /* without its newline */
 	const char *payload; /* NULL: none. Ends with a newline, has no empty lines */
 	size_t answer_max;   /* 0: 64 KiB */
@@ -28,6 +28,16 @@ typedef void haproxy_cli_cb(int r, const char *answer, void *arg);
  * called once, from the loop. The question is copied. */
 int haproxy_cli_ask(struct event_base *base, const struct haproxy_question *q,
     int timeout_ms, haproxy_cli_cb *answer_cb, void *arg, struct haproxy_cli **ret);
+
+/* One connection for many commands: made by the first, made anew where HAProxy has
+ * closed it in between. It stays with its process, also when that is being replaced. */
+int haproxy_cli_open(
+    struct event_base *base, const char *socket, struct haproxy_cli **ret);
+/* When what was asked before has been answered, also from its answer_cb. After a
+ * failure the next call connects anew. The question is copied. */
+int haproxy_cli_go_on(struct haproxy_cli *c, const struct haproxy_question *q,
+    int timeout_ms, haproxy_cli_cb *answer_cb, void *arg);
+
 /* Closes; answer_cb isn't called. Up to whoever asked, also in and after answer_cb. */
 struct haproxy_cli *haproxy_cli_free(struct haproxy_cli *c);
 

@@ -8,7 +8,6 @@
 #include "deploy/haproxy_copy.h"
 
 #include <errno.h>
-#include <event2/event.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -28,7 +27,8 @@ const char *const haproxy_kinds[HAPROXY_KINDS] = { "", ".ecdsa", ".rsa" };
 struct haproxy_copy {
 	struct run *run;
 	size_t next; /* subject */
-	struct event *turn_event;
+	int r;       /* how it went */
+	char path[PATH_SIZE];
 	haproxy_copy_cb *done_cb;
 	void *arg;
 };
@@ -133,18 +133,6 @@ haproxy_copy_write(const char *bundle_path, const char *certificate,
 	return r < 0 ? r : any;
 }
 
-static void
-copy_subject(const struct haproxy_copy *c, size_t i)
-{
-	const struct deploy_subject *s = c->run->subjects[i].it;
-	char path[PATH_SIZE];
-	int r = haproxy_copy_write(c->run->target->bundle_path, s->certificate,
-	    s->bundle_dir, path, sizeof(path));
-
-	if (r < 0)
-		run_subject_failed(c->run, i, "can't write %s: %s", path, strerror(-r));
-}
-
 int
 haproxy_copy_repair(
     const struct target_config *target, const char *certificate, const char *bundle_dir)
@@ -157,18 +145,38 @@ haproxy_copy_repair(
 	    target->bundle_path, certificate, bundle_dir, path, sizeof(path));
 }
 
+/* ---- a run's, one after the other in a thread ---- */
+
 static void
-turn_cb(evutil_socket_t fd, short what, void *arg)
+write_cb(void *arg)
 {
 	struct haproxy_copy *c = arg;
+	const struct deploy_subject *s = c->run->subjects[c->next].it;
 
-	(void)fd, (void)what;
-	if (c->next == c->run->subject_count) {
-		c->done_cb(c->arg);
+	c->r = haproxy_copy_write(c->run->target->bundle_path, s->certificate,
+	    s->bundle_dir, c->path, sizeof(c->path));
+}
+
+static void
+written_cb(void *arg)
+{
+	struct haproxy_copy *c = arg;
+	int r = c->r;
+
+	if (c->run->closing)
 		return;
+	if (r < 0)
+		run_subject_failed(
+		    c->run, c->next, "can't write %s: %s", c->path, strerror(-r));
+	c->next++;
+	while (c->next < c->run->subject_count) {
+		r = run_in_thread(c->run, write_cb, written_cb, c);
+		if (r == 0)
+			return;
+		run_subject_failed(
+		    c->run, c->next++, "can't write its copy: %s", strerror(-r));
 	}
-	copy_subject(c, c->next++);
-	event_active(c->turn_event, 0, 0);
+	c->done_cb(c->arg);
 }
 
 int
@@ -176,18 +184,18 @@ haproxy_copy_start(
     struct run *r, haproxy_copy_cb *done_cb, void *arg, struct haproxy_copy **ret)
 {
 	struct haproxy_copy *c = calloc(1, sizeof(*c));
+	int error;
 
 	if (c == NULL)
 		return -ENOMEM;
 	c->run = r;
 	c->done_cb = done_cb;
 	c->arg = arg;
-	c->turn_event = evtimer_new(r->base, turn_cb, c);
-	if (c->turn_event == NULL) {
+	error = run_in_thread(r, write_cb, written_cb, c);
+	if (error < 0) {
 		free(c);
-		return -ENOMEM;
+		return error;
 	}
-	event_active(c->turn_event, 0, 0);
 	*ret = c;
 	return 0;
 }
@@ -195,9 +203,6 @@ haproxy_copy_start(
 struct haproxy_copy *
 haproxy_copy_free(struct haproxy_copy *c)
 {
-	if (c == NULL)
-		return NULL;
-	event_free(c->turn_event);
 	free(c);
 	return NULL;
 }

@@ -27,13 +27,12 @@
 enum step { UPDATE, SET, COMMIT, ABORT, DONE };
 
 struct haproxy_staple {
-	struct event_base *base;
+	struct haproxy_cli *cli; /* the caller's */
 	char *socket;
 	bool master;
 	char *name;
 	char *payload; /* base64 */
 	enum step step;
-	struct haproxy_cli *cli;
 	char why[512]; /* "": all is well */
 	haproxy_staple_cb *done_cb;
 	void *arg;
@@ -105,7 +104,6 @@ answer_cb(int r, const char *answer, void *arg)
 		refused(s, strerror(-r), DONE);
 	else
 		next = steps[s->step].got(s, answer);
-	s->cli = haproxy_cli_free(s->cli);
 	go_on(s, next);
 }
 
@@ -115,7 +113,6 @@ ask(struct haproxy_staple *s)
 	char command[NAME_SIZE + 64];
 	const char *suffix = steps[s->step].suffix;
 	const struct haproxy_question q = {
-		.socket = s->socket,
 		.command = command,
 		.payload = steps[s->step].payload ? s->payload : NULL,
 	};
@@ -123,7 +120,7 @@ ask(struct haproxy_staple *s)
 	snprintf(command, sizeof(command), "%s%s%s%s%s", s->master ? "@1 " : "",
 	    steps[s->step].command, suffix != NULL ? " " : "",
 	    suffix != NULL ? s->name : "", suffix != NULL ? suffix : "");
-	return haproxy_cli_ask(s->base, &q, ANSWER_MS, answer_cb, s, &s->cli);
+	return haproxy_cli_go_on(s->cli, &q, ANSWER_MS, answer_cb, s);
 }
 
 static void
@@ -160,7 +157,7 @@ read_payload(struct haproxy_staple *s, const char *file)
 }
 
 int
-haproxy_staple_start(struct event_base *base, const struct haproxy_staple_wish *wish,
+haproxy_staple_start(struct haproxy_cli *cli, const struct haproxy_staple_wish *wish,
     haproxy_staple_cb *done_cb, void *arg, struct haproxy_staple **ret)
 {
 	_cleanup_(haproxy_staple_freep) struct haproxy_staple *s =
@@ -169,7 +166,7 @@ haproxy_staple_start(struct event_base *base, const struct haproxy_staple_wish *
 
 	if (s == NULL)
 		return -ENOMEM;
-	s->base = base;
+	s->cli = cli;
 	s->master = wish->master;
 	s->done_cb = done_cb;
 	s->arg = arg;
@@ -191,7 +188,6 @@ haproxy_staple_free(struct haproxy_staple *s)
 {
 	if (s == NULL)
 		return NULL;
-	haproxy_cli_free(s->cli);
 	free(s->socket);
 	free(s->name);
 	free(s->payload);

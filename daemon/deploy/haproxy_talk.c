@@ -27,7 +27,6 @@ enum step { LOOK, SET, COMMIT, CHECK, ABORT, LISTS, NEW, ADD, DELETE, END };
 struct haproxy_talk {
 	struct haproxy_talk_wish wish;
 	struct haproxy_talk_end end;
-	struct haproxy_cli *cli;
 	enum step step;
 	bool unused; /* HAProxy has it, but nothing uses it */
 	bool right;  /* what is there is what is wanted */
@@ -224,14 +223,13 @@ ask(struct haproxy_talk *t, enum step step)
 {
 	char command[NAME_SIZE * 2 + 64];
 	const struct haproxy_question q = {
-		.socket = t->wish.socket,
 		.command = command,
 		.payload = steps[step].payload ? t->wish.pem : NULL,
 	};
 
 	t->step = step;
 	compose(t, command, sizeof(command));
-	return haproxy_cli_ask(t->wish.run->base, &q, ANSWER_MS, answer_cb, t, &t->cli);
+	return haproxy_cli_go_on(t->wish.cli, &q, ANSWER_MS, answer_cb, t);
 }
 
 static void
@@ -244,7 +242,6 @@ answer_cb(int r, const char *answer, void *arg)
 		r = -ECONNRESET; /* whatever it is asked, it says something */
 	if (r == 0)
 		next = steps[t->step].got(t, answer);
-	t->cli = haproxy_cli_free(t->cli);
 	if (r == 0 && next != END)
 		r = ask(t, next);
 	if (r < 0 || next == END)
@@ -274,9 +271,6 @@ haproxy_talk_start(const struct haproxy_talk_wish *wish, haproxy_talk_cb *done_c
 struct haproxy_talk *
 haproxy_talk_free(struct haproxy_talk *t)
 {
-	if (t == NULL)
-		return NULL;
-	haproxy_cli_free(t->cli);
 	free(t);
 	return NULL;
 }

@@ -12,6 +12,7 @@
 
 #include "deploy/haproxy_name.h"
 
+struct haproxy_cli;
 struct haproxy_talk;
 struct run;
 
@@ -20,6 +21,7 @@ struct haproxy_talk_wish {
 	struct run *run;
 	size_t subject; /* of the run: it fails, where HAProxy refuses it */
 	struct haproxy_file file;
+	struct haproxy_cli *cli; /* to it */
 	const char *socket;
 	bool master; /* the master's: its worker is asked through it */
 	const char *name;

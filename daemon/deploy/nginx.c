@@ -4,8 +4,8 @@
  *
  * A row of types.c. nginx doesn't tell whether a reload went well: with a bundle that
  * it can't use it goes on with the old one. So a test that fails must stop the signal,
- * and after a signal its workers are watched: a reload counts as done only when there
- * are new ones and the old ones drain. Why not, its error log says.
+ * and its workers are watched, whoever has sent it the signal: a reload counts as done
+ * only when there are new ones and the old ones drain. Why not, its error log says.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -19,6 +19,7 @@
 #include "deploy/run.h"
 #include "platform/child.h"
 #include "platform/process.h"
+#include "platform/unit_job.h"
 
 #define PROCESS      "nginx"
 #define DRAINING     "is shutting down" /* what nginx calls such workers */
@@ -27,10 +28,12 @@
 #define CHILDREN_MAX 1024
 #define LOG_MAX      65536
 #define REASON_MAX   1024
+#define PID_SECONDS  10 /* for systemd to say which process it is */
 
 struct reload {
 	struct run *run;
 	struct child *test;
+	struct unit_job *find_pid;
 	struct event *look_event;
 	unsigned looks;
 	pid_t master;
@@ -140,21 +143,18 @@ remember(struct reload *l)
 	struct stat st;
 
 	l->count = count > 0 ? (size_t)count : 0;
+	if (l->log >= 0)
+		close(l->log);
 	l->log = process_open_stderr(l->master);
 	l->log_at = l->log >= 0 && fstat(l->log, &st) == 0 ? st.st_size : 0;
 }
 
 /* Where its children can't be seen, nobody knows more than that it was told. */
 static void
-send_signal(struct reload *l, const char *process)
+watch(struct run *r)
 {
-	struct run *r = l->run;
+	struct reload *l = r->state;
 
-	if (!signal_send(r, "", process, 0, &l->master))
-		return;
-	remember(l);
-	if (!signal_send(r, "", process, SIGHUP, &l->master))
-		return;
 	if (l->count > 0)
 		look_again(l);
 	else
@@ -164,14 +164,43 @@ send_signal(struct reload *l, const char *process)
 /* ---- telling ---- */
 
 static void
+send_signal(struct run *r, const char *first)
+{
+	const char *process = r->target->process != NULL ? r->target->process : PROCESS;
+	struct reload *l = r->state;
+
+	if (!signal_send(r, first, process, 0, &l->master))
+		return;
+	remember(l);
+	if (signal_send(r, first, process, SIGHUP, &l->master))
+		watch(r);
+}
+
+/* Of a unit whose main process is another program, such as a container's, nobody knows
+ * the workers. What is wrong with the bus, the reload will say. */
+static void
+found_cb(enum unit_outcome outcome, const char *why, void *arg)
+{
+	struct reload *l = arg;
+
+	(void)why;
+	l->master = outcome == UNIT_DONE ? unit_job_pid(l->find_pid) : 0;
+	l->find_pid = unit_job_free(l->find_pid);
+	if (l->master > 0 && process_is(l->master, PROCESS))
+		remember(l);
+	unit_finish(l->run, UNIT_RELOAD);
+}
+
+static void
 reload(struct reload *l)
 {
-	const struct target_config *t = l->run->target;
+	struct run *r = l->run;
 
-	if (t->unit != NULL)
-		unit_finish(l->run, UNIT_RELOAD);
-	else
-		send_signal(l, t->process != NULL ? t->process : PROCESS);
+	if (r->target->unit == NULL)
+		send_signal(r, "");
+	else if (unit_job_find_pid(r->base, r->target->unit, PID_SECONDS, found_cb, l,
+		     &l->find_pid) < 0)
+		unit_finish(r, UNIT_RELOAD);
 }
 
 static void
@@ -232,6 +261,7 @@ stop(struct run *r)
 	if (l == NULL)
 		return;
 	child_free(l->test);
+	unit_job_free(l->find_pid);
 	if (l->look_event != NULL)
 		event_free(l->look_event);
 	if (l->log >= 0)
@@ -243,7 +273,10 @@ stop(struct run *r)
 const struct deploy_type nginx_type = {
 	.name = "nginx",
 	.signal = SIGHUP,
+	.by_pidfile = send_signal,
+	.unit_done = watch,
 	.whole = true,
+	.reads = READS_STAPLES_WANTED, /* by ssl_stapling_file */
 	.start = start,
 	.stop = stop,
 };

@@ -17,6 +17,7 @@
 #include "deploy/target.h"
 #include "platform/log.h"
 #include "platform/unit_job.h"
+#include "platform/worker.h"
 
 #define STAGE      "deploy"
 #define TIMEOUT    120
@@ -53,6 +54,17 @@ run_timeout(const struct run *r)
 	if (seconds <= 0)
 		return TIMEOUT;
 	return seconds < INT_MAX ? seconds : INT_MAX;
+}
+
+int
+run_in_thread(
+    struct run *r, void (*thread_cb)(void *arg), void (*done_cb)(void *arg), void *arg)
+{
+	int error = 0;
+
+	if (*r->worker == NULL)
+		error = worker_new(r->base, r->worker);
+	return error < 0 ? error : worker_run(*r->worker, thread_cb, done_cb, arg);
 }
 
 static void
@@ -187,9 +199,9 @@ run_free_subjects(struct run_subject *subjects, size_t count)
 }
 
 int
-run_new(struct event_base *base, const struct target_config *target,
-    struct run_subject *subjects, size_t count, deploy_done_cb *done_cb, void *arg,
-    struct run **ret)
+run_new(struct event_base *base, struct worker **worker,
+    const struct target_config *target, struct run_subject *subjects, size_t count,
+    deploy_done_cb *done_cb, void *arg, struct run **ret)
 {
 	struct run *r = calloc(1, sizeof(*r));
 	int started;
@@ -199,6 +211,7 @@ run_new(struct event_base *base, const struct target_config *target,
 		return -ENOMEM;
 	}
 	r->base = base;
+	r->worker = worker;
 	r->subjects = subjects;
 	r->subject_count = count;
 	r->done_cb = done_cb;

@@ -13,6 +13,7 @@
 struct event;
 struct event_base;
 struct unit_job;
+struct worker;
 
 /* A certificate that a run is for. */
 struct run_subject {
@@ -22,6 +23,8 @@ struct run_subject {
 
 struct run {
 	struct event_base *base;
+	struct worker **worker; /* of all runs; NULL until one wants it */
+	bool closing;           /* nothing may be begun any more */
 	const struct deploy_type *type;
 	struct target_config *target; /* the run's own copy */
 	struct run_subject *subjects; /* at least one */
@@ -40,17 +43,24 @@ struct run {
 	void *arg;
 };
 
-/* Takes the subjects over. done_cb is called once, from the loop; run_free() is then up
+/* worker is kept by the caller, who frees it before the run, which is closing then.
+ * Takes the subjects over. done_cb is called once, from the loop; run_free() is then up
  * to whoever got it. Fails only without memory. */
-int run_new(struct event_base *base, const struct target_config *target,
-    struct run_subject *subjects, size_t count, deploy_done_cb *done_cb, void *arg,
-    struct run **ret);
+int run_new(struct event_base *base, struct worker **worker,
+    const struct target_config *target, struct run_subject *subjects, size_t count,
+    deploy_done_cb *done_cb, void *arg, struct run **ret);
 void run_free_subjects(struct run_subject *subjects, size_t count);
 /* Stops what goes on; done_cb isn't called. */
 struct run *run_free(struct run *r);
 
 /* For types: how long a program of the target's may take, in seconds. */
 unsigned run_timeout(const struct run *r);
+/* For types: waits for the disk in a thread. thread_cb touches nothing but `arg`;
+ * done_cb is called from the loop, unless the run is stopped: that waits for the
+ * thread.
+ */
+int run_in_thread(
+    struct run *r, void (*thread_cb)(void *arg), void (*done_cb)(void *arg), void *arg);
 /* For types: a line that the server or a command said, into the log. Keeps only the
  * first thousand of a run. */
 void run_say(struct run *r, const char *line);

@@ -35,6 +35,17 @@ deploy_takes_staples(const struct target_config *t)
 }
 
 bool
+deploy_reads_staples(const struct target_config *t, bool must_staple)
+{
+	enum type_reads reads;
+
+	if (t == NULL || deploy_takes_staples(t))
+		return false;
+	reads = types_get(t->type)->reads;
+	return reads == READS_STAPLES || (reads == READS_STAPLES_WANTED && must_staple);
+}
+
+bool
 deploy_wants_json(const struct target_config *t)
 {
 	return t != NULL && types_get(t->type)->json;

@@ -15,15 +15,28 @@
 struct deploy_subject;
 struct run;
 
+/* Whose OCSP responses does its server read when it is reloaded? */
+enum type_reads {
+	READS_NO_STAPLES,
+	READS_STAPLES_WANTED, /* those of must_staple */
+	READS_STAPLES,
+};
+
 struct deploy_type {
 	const char *name;
 	/* What makes its server reload by pidfile, where that is a way; else 0. */
 	int signal;
+	/* That way, where systemd can't be asked for the target's unit; `first` as in
+	 * signal_finish(). NULL: there is none. */
+	void (*by_pidfile)(struct run *r, const char *first);
+	/* systemd has reloaded the unit. NULL: that is all. */
+	void (*unit_done)(struct run *r);
 	/* It makes a server read all its bundles: one run serves all that was
 	 * collected. Otherwise there is one run for each certificate. */
 	bool whole;
 	bool json;    /* reads its subject's */
 	bool staples; /* takes OCSP responses over the target's sockets */
+	enum type_reads reads;
 	/* Begins, and may end the run at once. A negative errno fails the run. */
 	int (*start)(struct run *r);
 	/* Frees r->state, and ends what still goes on. Called once for each start. */
@@ -52,8 +65,8 @@ void signal_finish(struct run *r, const char *first, const char *process, int si
  * 0 only looks whether there is somebody to be sent one. */
 bool signal_send(
     struct run *r, const char *first, const char *process, int signal, pid_t *ret_pid);
-/* Asks systemd for the target's unit, and ends the run when that is done; by the
- * pidfile where systemd can't be asked. */
+/* Asks systemd for the target's unit, and ends the run when that is done, or leaves
+ * that to the type's unit_done(); by the pidfile where systemd can't be asked. */
 void unit_finish(struct run *r, enum unit_action action);
 
 #endif

@@ -21,14 +21,14 @@ not_asked(struct run *r, const char *why)
 {
 	const struct target_config *t = r->target;
 
-	if (t->pidfile == NULL || r->type->signal == 0) {
+	if (t->pidfile == NULL || r->type->by_pidfile == NULL) {
 		run_failed(r, "%s", why);
 		return;
 	}
 	log_line(LOG_NOTICE,
 	    (&(struct log_fields){ .event = LOG_EVENT_OTHER_WAY, .target = t->name }),
 	    "reloading by pidfile: %s", why);
-	signal_finish(r, why, t->process, r->type->signal);
+	r->type->by_pidfile(r, why);
 }
 
 static void
@@ -38,7 +38,10 @@ done_cb(enum unit_outcome outcome, const char *why, void *arg)
 
 	switch (outcome) {
 	case UNIT_DONE:
-		run_succeeded(r);
+		if (r->type->unit_done != NULL)
+			r->type->unit_done(r);
+		else
+			run_succeeded(r);
 		break;
 	case UNIT_NOT_ASKED:
 		not_asked(r, why);

@@ -108,6 +108,22 @@ deployment_list(
 	return 0;
 }
 
+bool
+deployment_any_since(struct store *s, const char *target, int64_t since, int64_t now)
+{
+	struct statement *q = store_read(s,
+	    "SELECT 1 FROM deployments WHERE target = ? AND deployed_at >= ?"
+	    " AND deployed_at <= ? LIMIT 1");
+	bool any;
+
+	bind_text(q, target);
+	bind_integer(q, since);
+	bind_integer(q, now);
+	any = statement_step(q) == 1;
+	statement_reset(q);
+	return any;
+}
+
 int
 deployment_delete(struct store *s, int64_t certificate, const char *target)
 {

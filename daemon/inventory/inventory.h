@@ -403,6 +403,9 @@ int deployment_save(
     struct store *s, const struct deployment *d); /* insert or replace */
 int deployment_list(
     struct store *s, int64_t certificate, struct deployment **ret, size_t *ret_count);
+/* Has this target taken anything, of any certificate, from then until now? */
+bool deployment_any_since(
+    struct store *s, const char *target, int64_t since, int64_t now);
 int deployment_delete(struct store *s, int64_t certificate, const char *target);
 void deployment_free_all(struct deployment *rows, size_t count);
 

@@ -258,6 +258,11 @@ const char *const migrations[] = {
 	" spki TEXT NOT NULL UNIQUE,"
 	" made_at INTEGER NOT NULL"
 	") STRICT;",
+	/* servers that read OCSP responses only when they are reloaded */
+	"ALTER TABLE ocsp ADD COLUMN written_at INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE ocsp ADD COLUMN reload_at INTEGER NOT NULL DEFAULT 0;"
+	"CREATE INDEX ocsp_reload ON ocsp (reload_at) WHERE reload_at > 0;"
+	"CREATE INDEX deployments_told ON deployments (target, deployed_at);",
 };
 
 const size_t migration_count = ELEMENTS(migrations);

@@ -23,6 +23,17 @@ ocsp_due(struct store *s, int64_t now, int64_t *ret_ids, size_t max)
 }
 
 int
+ocsp_to_reload(struct store *s, int64_t now, int64_t *ret_ids, size_t max)
+{
+	struct statement *q = store_read(s,
+	    "SELECT issued FROM ocsp WHERE reload_at > 0 AND reload_at <= ?"
+	    " ORDER BY reload_at LIMIT ?");
+
+	bind_integer(q, now);
+	return statement_ids(q, ret_ids, max);
+}
+
+int
 ocsp_next(struct store *s, int64_t *ret_at)
 {
 	struct statement *q = store_read(
@@ -49,6 +60,8 @@ read_row(struct statement *q, struct ocsp_row **ret)
 	o->ask_at = column_integer(q);
 	o->this_update = column_integer(q);
 	o->next_update = column_integer(q);
+	o->written_at = column_integer(q);
+	o->reload_at = column_integer(q);
 	o->status = (int)column_integer(q);
 	o->failures = (unsigned)column_integer(q);
 	o->certificate = column_integer(q);
@@ -67,11 +80,12 @@ read_row(struct statement *q, struct ocsp_row **ret)
 	return r;
 }
 
-#define SELECT                                                                     \
-  "SELECT o.issued, o.ask_at, o.this_update, o.next_update, o.status, o.failures," \
-  " c.id, c.removed_at OR i.revoked_at OR NOT i.current, i.key_type >= 3,"         \
-  " i.not_after, o.problem, c.name, i.chain, o.response"                           \
-  " FROM ocsp o JOIN issued i ON i.id = o.issued"                                  \
+#define SELECT                                                             \
+  "SELECT o.issued, o.ask_at, o.this_update, o.next_update, o.written_at," \
+  " o.reload_at, o.status, o.failures,"                                    \
+  " c.id, c.removed_at OR i.revoked_at OR NOT i.current, i.key_type >= 3," \
+  " i.not_after, o.problem, c.name, i.chain, o.response"                   \
+  " FROM ocsp o JOIN issued i ON i.id = o.issued"                          \
   " JOIN certificates c ON c.id = i.certificate"
 
 int
@@ -116,12 +130,15 @@ int
 ocsp_save(struct store *s, const struct ocsp_row *o)
 {
 	struct statement *q = store_write(s,
-	    "UPDATE ocsp SET ask_at = ?, this_update = ?, next_update = ?, status = ?,"
-	    " failures = ?, problem = ?, response = ? WHERE issued = ?");
+	    "UPDATE ocsp SET ask_at = ?, this_update = ?, next_update = ?, written_at = ?,"
+	    " reload_at = ?, status = ?, failures = ?, problem = ?, response = ?"
+	    " WHERE issued = ?");
 
 	bind_integer(q, o->ask_at);
 	bind_integer(q, o->this_update);
 	bind_integer(q, o->next_update);
+	bind_integer(q, o->written_at);
+	bind_integer(q, o->reload_at);
 	bind_integer(q, o->status);
 	bind_integer(q, o->failures);
 	bind_text(q, o->problem);

@@ -20,10 +20,12 @@ struct ocsp_row {
 	int64_t ask_at;      /* 0: not any more */
 	int64_t this_update; /* of the response; 0: none yet */
 	int64_t next_update;
-	int status;        /* enum ocsp_status */
-	unsigned failures; /* in a row */
-	char *problem;     /* why the last answer was of no use, or NULL */
-	char *response;    /* DER, or NULL */
+	int64_t written_at; /* beside the files; 0: of a version that kept no track */
+	int64_t reload_at;  /* servers that have an older one read it then; 0: never */
+	int status;         /* enum ocsp_status */
+	unsigned failures;  /* in a row */
+	char *problem;      /* why the last answer was of no use, or NULL */
+	char *response;     /* DER, or NULL */
 	size_t response_len;
 
 	/* read only: of the certificate */
@@ -36,6 +38,8 @@ struct ocsp_row {
 };
 /* Ids of issued rows, the longest due first; how many, or negative. */
 int ocsp_due(struct store *s, int64_t now, int64_t *ret_ids, size_t max);
+/* The same of those whose reload_at has come. */
+int ocsp_to_reload(struct store *s, int64_t now, int64_t *ret_ids, size_t max);
 /* The earliest ask_at; -ENOENT where none. */
 int ocsp_next(struct store *s, int64_t *ret_at);
 int ocsp_get(struct store *s, int64_t issued, struct ocsp_row **ret);

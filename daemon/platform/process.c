@@ -187,6 +187,14 @@ process_signal(const char *pidfile, const char *process, int signal, pid_t *ret_
 	return 0;
 }
 
+bool
+process_is(pid_t pid, const char *process)
+{
+	_cleanup_close_ int pidfd = pidfd_open(pid, 0);
+
+	return pidfd >= 0 && compare(pidfd, pid, process) == 0;
+}
+
 /* ---- what becomes of it ---- */
 
 #define CHILDREN_SIZE 16384

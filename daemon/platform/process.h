@@ -17,6 +17,8 @@
 int process_signal(
     const char *pidfile, const char *process, int signal, pid_t *ret_pid);
 
+/* Is it this program? As process_signal() compares. */
+bool process_is(pid_t pid, const char *process);
 /* Its children, `max` at most; how many, or a negative errno where the kernel doesn't
  * say. */
 ssize_t process_children(pid_t pid, pid_t *ret, size_t max);

@@ -1,10 +1,10 @@
 /*
  * unit_job.c - one job of systemd's, asked for and waited for over sd-bus(3).
  *
- * Called by deploy/unit.c. Each job has a connection of its own: a bus that was started
- * anew is nothing that must be noticed, and one that hangs harms nobody else. It must
- * never start a unit that isn't named in the configuration, nor say it went well before
- * JobRemoved does.
+ * Called by deploy/unit.c and nginx.c. Each job has a connection of its own: a bus that
+ * was started anew is nothing that must be noticed, and one that hangs harms nobody
+ * else. It must never start a unit that isn't named in the configuration, nor say it
+ * went well before JobRemoved does.
  */
 #include "platform/unit_job.h"
 
@@ -26,6 +26,7 @@
 #define SERVICE   "org.freedesktop.systemd1"
 #define PATH      "/org/freedesktop/systemd1"
 #define INTERFACE "org.freedesktop.systemd1.Manager"
+#define UNITS     PATH "/unit"
 #define WHY_SIZE  512
 #define NAME_SIZE 64
 #define SECOND    UINT64_C(1000000)
@@ -39,6 +40,7 @@ struct unit_job {
 	char *unit;
 	char *path; /* of the job; NULL: none yet */
 	enum unit_action action;
+	pid_t pid; /* where that was asked for */
 	unit_job_cb *done_cb;
 	void *arg;
 	/* the end, told when no callback of sd-bus's is running any more */
@@ -313,7 +315,7 @@ wait_more(struct unit_job *j)
 }
 
 static int
-call(struct unit_job *j)
+ask_action(struct unit_job *j)
 {
 	int r;
 
@@ -328,27 +330,69 @@ call(struct unit_job *j)
 	return r < 0 ? r : 0;
 }
 
-int
-unit_job_start(struct event_base *base, const char *unit, enum unit_action action,
-    unsigned timeout_seconds, unit_job_cb *done_cb, void *arg, struct unit_job **ret)
+static int
+pid_cb(sd_bus_message *m, void *arg, sd_bus_error *error)
+{
+	struct unit_job *j = arg;
+	uint32_t pid = 0;
+
+	(void)error;
+	if (sd_bus_message_is_method_error(m, NULL))
+		refused(j, sd_bus_message_get_error(m));
+	else if (sd_bus_message_read(m, "v", "u", &pid) < 0)
+		end(j, UNIT_FAILED, "systemd doesn't say which process %s has",
+		    j->unit);
+	else {
+		j->pid = (pid_t)pid;
+		end(j, UNIT_DONE, "%s", "");
+	}
+	return 0;
+}
+
+static int
+ask_pid(struct unit_job *j)
+{
+	_cleanup_free_ char *path = NULL;
+	int r;
+
+	r = sd_bus_path_encode(UNITS, j->unit, &path);
+	if (r >= 0)
+		r = sd_bus_open_system(&j->bus);
+	if (r >= 0)
+		r = sd_bus_call_method_async(j->bus, NULL, SERVICE, path,
+		    "org.freedesktop.DBus.Properties", "Get", pid_cb, j, "ss",
+		    "org.freedesktop.systemd1.Service", "MainPID");
+	return r < 0 ? r : 0;
+}
+
+struct wish {
+	const char *unit;
+	enum unit_action action; /* what is said to go wrong */
+	int (*ask)(struct unit_job *j);
+	unsigned timeout_seconds;
+};
+
+static int
+begin(struct event_base *base, const struct wish *wish, unit_job_cb *done_cb, void *arg,
+    struct unit_job **ret)
 {
 	_cleanup_(unit_job_freep) struct unit_job *j = calloc(1, sizeof(*j));
-	const struct timeval most = { .tv_sec = timeout_seconds };
+	const struct timeval most = { .tv_sec = wish->timeout_seconds };
 	int r;
 
 	if (j == NULL)
 		return -ENOMEM;
 	j->base = base;
-	j->action = action;
+	j->action = wish->action;
 	j->done_cb = done_cb;
 	j->arg = arg;
-	j->unit = strdup(unit);
+	j->unit = strdup(wish->unit);
 	j->deadline = evtimer_new(base, deadline_cb, j);
 	j->io = event_new(base, -1, 0, io_cb, j);
 	if (j->unit == NULL || j->deadline == NULL || j->io == NULL ||
 	    event_add(j->deadline, &most) < 0)
 		return -ENOMEM;
-	r = call(j);
+	r = wish->ask(j);
 	if (r < 0) {
 		no_bus(j, r);
 		event_active(j->deadline, EV_TIMEOUT, 0);
@@ -356,6 +400,36 @@ unit_job_start(struct event_base *base, const char *unit, enum unit_action actio
 		event_active(j->io, EV_TIMEOUT, 0);
 	*ret = steal_ptr(j);
 	return 0;
+}
+
+int
+unit_job_start(struct event_base *base, const char *unit, enum unit_action action,
+    unsigned timeout_seconds, unit_job_cb *done_cb, void *arg, struct unit_job **ret)
+{
+	const struct wish wish = { .unit = unit,
+		.action = action,
+		.ask = ask_action,
+		.timeout_seconds = timeout_seconds };
+
+	return begin(base, &wish, done_cb, arg, ret);
+}
+
+int
+unit_job_find_pid(struct event_base *base, const char *unit, unsigned timeout_seconds,
+    unit_job_cb *done_cb, void *arg, struct unit_job **ret)
+{
+	const struct wish wish = { .unit = unit,
+		.action = UNIT_RELOAD,
+		.ask = ask_pid,
+		.timeout_seconds = timeout_seconds };
+
+	return begin(base, &wish, done_cb, arg, ret);
+}
+
+pid_t
+unit_job_pid(const struct unit_job *j)
+{
+	return j->pid;
 }
 
 struct unit_job *

@@ -1,13 +1,16 @@
 /*
  * unit_job.h - asks systemd to reload, restart or start a unit, and waits for how it
- * went.
+ * went; or which is its main process.
  *
- * Used by deploy/unit.c. Everything travels on the loop; nothing here blocks.
+ * Used by deploy/unit.c and nginx.c. Everything travels on the loop; nothing here
+ * blocks.
  */
 #ifndef UNIT_JOB_H
 #define UNIT_JOB_H
 
 #include <stdbool.h>
+
+#include <sys/types.h>
 
 struct event_base;
 struct unit_job;
@@ -32,6 +35,11 @@ typedef void unit_job_cb(enum unit_outcome outcome, const char *why, void *arg);
 
 int unit_job_start(struct event_base *base, const char *unit, enum unit_action action,
     unsigned timeout_seconds, unit_job_cb *done_cb, void *arg, struct unit_job **ret);
+/* Asks only which is the unit's main process: with UNIT_DONE, unit_job_pid() knows. */
+int unit_job_find_pid(struct event_base *base, const char *unit,
+    unsigned timeout_seconds, unit_job_cb *done_cb, void *arg, struct unit_job **ret);
+/* 0: none. */
+pid_t unit_job_pid(const struct unit_job *j);
 /* done_cb isn't called any more; systemd goes on with the job. NULL is fine. */
 struct unit_job *unit_job_free(struct unit_job *j);
 

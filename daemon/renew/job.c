@@ -20,9 +20,9 @@
 #include "renew/due.h"
 #include "renew/files.h"
 #include "renew/hours.h"
-#include "renew/ocsp.h"
 #include "renew/order.h"
 #include "renew/own_key.h"
+#include "renew/restaple.h"
 #include "renew/rollback.h"
 #include "renew/said.h"
 
@@ -118,7 +118,7 @@ note_written(struct job *j, int r)
 		c->placeholder_since = clock_now();
 	rollback_note_files(c, steal_ptr(j->wanted));
 	if (j->issued_count > 0)
-		ocsp_place(j);
+		restaple_place(j);
 	said_forget(j->renewals->said, c->id, SAID_FILES);
 	log_line(LOG_INFO, &(struct log_fields){ .certificate = c->name },
 	    j->issued_count > 0 ? "files written" : "placeholder written");

@@ -171,9 +171,6 @@ void job_note_success(struct job *j);
 /* Its files can't be written. A placeholder's are no failure of an attempt: it stops no
  * order. */
 void job_note_unwritten(struct job *j, int r);
-/* Those of its targets that take an OCSP response without a reload are told again. */
-int renewals_restaple(
-    struct renewals *r, struct certificate *c, const struct certificate_spec *spec);
 /* A certificate whose text means nothing by the configuration in force. */
 void job_note_unreadable(struct certificate *c, const char *why);
 

@@ -14,7 +14,6 @@
 #include <string.h>
 #include <sys/queue.h>
 
-#include "bundle/staple.h"
 #include "inventory/ocsp.h"
 #include "inventory/store.h"
 #include "platform/clock.h"
@@ -22,6 +21,7 @@
 #include "platform/log.h"
 #include "renew/job.h"
 #include "renew/ocsp_response.h"
+#include "renew/restaple.h"
 #include "renew/revoke.h"
 #include "schedule/schedule.h"
 
@@ -90,49 +90,6 @@ ocsp_free(struct ocsp *o)
 		event_free(o->timer);
 	free(o);
 	return NULL;
-}
-
-/* ---- where responses go ---- */
-
-void
-ocsp_place(const struct job *j)
-{
-	struct renewals *r = j->renewals;
-	struct ocsp_row *rows[2] = { NULL };
-	struct staple staples[2];
-	size_t count = 0, n = 0;
-	int e = 0;
-
-	if (j->old_count == 0) /* those of before have none */
-		e = ocsp_current(r->means.store, j->row->id, rows, &count);
-	for (size_t i = 0; i < count; i++)
-		if (rows[i]->status == OCSP_GOOD && rows[i]->next_update > clock_now())
-			staples[n++] = (struct staple){ .rsa = rows[i]->rsa,
-				.data = rows[i]->response,
-				.len = rows[i]->response_len };
-	if (e == 0)
-		e = staple_write(
-		    r->bundles, j->row->name, j->spec->key_count > 1, staples, n);
-	if (e < 0)
-		log_line(LOG_WARNING,
-		    (&(struct log_fields){
-			.event = LOG_EVENT_OCSP_FAILED, .certificate = j->row->name }),
-		    "its OCSP response can't be put beside its files: %s",
-		    strerror(-e));
-	for (size_t i = 0; i < count; i++)
-		ocsp_row_free(rows[i]);
-}
-
-/* Its files, and those of its targets that take responses without a reload. */
-static void
-publish(struct renewals *r, const struct ocsp_row *row)
-{
-	_cleanup_(job_freep) struct job *j = NULL;
-
-	if (job_load(r, row->certificate, &j) < 0 || j->row->bundled == NULL)
-		return;
-	ocsp_place(j);
-	(void)renewals_restaple(r, j->row, j->spec);
 }
 
 /* ---- what an answer comes to ---- */
@@ -224,7 +181,7 @@ take_answer(struct renewals *r, struct ocsp_row *row, const struct acme_reply *r
 {
 	int64_t now = clock_now();
 	struct ocsp_answer a;
-	bool same;
+	bool same, first = row->response_len == 0;
 
 	if (ocsp_read(row->chain, reply->body, reply->body_len, now, &a, why) < 0)
 		return false;
@@ -234,6 +191,8 @@ take_answer(struct renewals *r, struct ocsp_row *row, const struct acme_reply *r
 	}
 	same = row->response_len == reply->body_len && row->response != NULL &&
 	    memcmp(row->response, reply->body, reply->body_len) == 0;
+	if (!same && a.status == OCSP_GOOD)
+		restaple_plan(row, now);
 	if (keep(row, reply) < 0) {
 		*why = "out of memory";
 		return false;
@@ -250,7 +209,7 @@ take_answer(struct renewals *r, struct ocsp_row *row, const struct acme_reply *r
 	if (a.status == OCSP_REVOKED)
 		note_revoked(r, row, &a);
 	if (!same)
-		publish(r, row);
+		restaple_publish(r, row, first && a.status == OCSP_GOOD);
 	return true;
 }
 
@@ -399,6 +358,8 @@ tick_cb(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd, (void)what;
 	o->gap = false;
+	if (o->renewals->stalled_until <= now)
+		restaple_due(o->renewals, now);
 	if (o->renewals->stalled_until > now || o->ask_count >= ASKS_MAX) {
 		sleep_ms(o, TICK_SECONDS * 1000);
 		return;

@@ -13,7 +13,6 @@
 
 #include "scope.h"
 
-struct job;
 struct ocsp;
 struct renewals;
 
@@ -21,9 +20,6 @@ int ocsp_new(struct renewals *r, struct ocsp **ret);
 struct ocsp *ocsp_free(struct ocsp *o);
 /* Something was issued, or the configuration is another: look who is to be asked. */
 void ocsp_poke(struct ocsp *o);
-/* Its files were written, or are to be looked at: the responses stand beside them,
- * where they are for what the files hold. */
-void ocsp_place(const struct job *j);
 
 DEFINE_CLEANUP(struct ocsp, ocsp_free)
 

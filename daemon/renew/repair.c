@@ -20,7 +20,7 @@
 #include "renew/due.h"
 #include "renew/files.h"
 #include "renew/job.h"
-#include "renew/ocsp.h"
+#include "renew/restaple.h"
 #include "renew/rollback.h"
 #include "schedule/schedule.h"
 
@@ -125,7 +125,7 @@ rewrite(struct repair *p, struct job *j)
 	say_written(p, j);
 	rollback_note_files(c, due_bundle(spec, rows, count));
 	if (j->issued_count > 0)
-		ocsp_place(j);
+		restaple_place(j);
 	if (j->issued_count == 0 && c->placeholder_since == 0)
 		c->placeholder_since = clock_now();
 	return WRITTEN;

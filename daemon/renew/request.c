@@ -240,34 +240,6 @@ ask_targets(struct renewals *r, struct certificate *c, bool verified,
 	return e;
 }
 
-/* What is current is served again, also where nobody has to be told. */
-int
-renewals_restaple(
-    struct renewals *r, struct certificate *c, const struct certificate_spec *spec)
-{
-	struct deployment *rows = NULL;
-	size_t count = 0;
-	bool any = false;
-	int e = deployment_list(r->means.store, c->id, &rows, &count);
-
-	for (size_t i = 0; i < count && e == 0; i++) {
-		const struct target_config *t =
-		    config_target(r->config, rows[i].target);
-
-		if (!deploy_takes_staples(t) || !due_is_target(spec, rows[i].target))
-			continue;
-		any = true;
-		e = forget_deployment(r, &rows[i]);
-	}
-	deployment_free_all(rows, count);
-	if (e < 0 || !any)
-		return e;
-	c->next_at = clock_now();
-	e = certificate_save(r->means.store, c);
-	renewals_changed(r, c->id);
-	return e;
-}
-
 int
 renewals_deploy(struct renewals *r, struct certificate *c)
 {

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from programs.haproxy import HAProxy
+from programs.nginx import Nginx
 from programs.pebble import Pebble
 from programs.place import Place
 from programs.ports import free_port
@@ -140,6 +142,84 @@ crt-store web
     if how == "directory":  # its next start takes what is on disk
         haproxy.restart()
         assert staple(port, "rsa", responder.issuer)["Cert Status"] == "good"
+
+
+def reload_now(renewd: Renewd, written: int = 0) -> None:
+    """What servers have loaded nears its end, says the inventory; and the response beside
+    the files was written so many seconds earlier."""
+    renewd.stop()
+    with sqlite3.connect(renewd.state_dir / "renewd.db") as db:
+        db.execute("UPDATE ocsp SET reload_at = 1, written_at = written_at - ?", (written,))
+    db.close()
+    renewd.start()
+
+
+def reload_at(renewd: Renewd) -> int:
+    with sqlite3.connect(f"file:{renewd.state_dir}/renewd.db?mode=ro", uri=True) as db:
+        found = db.execute("SELECT reload_at FROM ocsp").fetchone()[0]
+    db.close()
+    return int(found)
+
+
+@stapling
+@pytest.mark.parametrize("how", ["haproxy", "nginx", "not wanted"])
+def test_stapled_by_reload(place: Place, renewd: Renewd, pebble: Pebble, how: str) -> None:
+    """A server that reads responses only when it is reloaded: not for each, but before
+    what it has loaded ends. nginx only for a certificate that has to have one."""
+    responder = Responder(place, pebble, PORT, minutes=60)
+    responder.start()
+    port = free_port()
+    file = renewd.bundle(NAME, "haproxy.pem.ocsp")
+    keys = {"must_staple": "yes"} if how == "nginx" else {}
+    renewd.add_certificate(NAME, **keys)
+    renewd.start()
+    renewd.wait_state(NAME)
+    good(renewd, responder)
+    ask_now(renewd)
+    wait_until(file.exists, "the response is there")
+    if how == "haproxy":
+        server = HAProxy(place, frontend(port, renewd.bundle(NAME, "haproxy.pem")))
+        renewd.set("deploy edge", type="haproxy", master_socket=server.master_socket)
+    else:
+        server = Nginx(place, f"""server {{
+            listen 127.0.0.1:{port} ssl;
+            ssl_certificate {renewd.bundle(NAME, "fullchain.pem")};
+            ssl_certificate_key {renewd.bundle(NAME, "privkey.pem")};
+            ssl_stapling on;
+            ssl_stapling_file {file}; }}""", [port])
+        renewd.set("deploy edge", type="nginx", pidfile=server.pid_file)
+    server.start()
+
+    def reloads() -> int:
+        if isinstance(server, HAProxy):
+            return server.processes().reloads
+        return server.output().count("(SIGHUP) received")
+
+    def deployed() -> bool:
+        return [d["state"] for d in renewd.certificate(NAME)["deployments"]] == ["deployed"]
+    renewd.add_certificate(NAME, deploy="edge", **keys)
+    renewd.reload()
+    wait_until(deployed, "it is told", 30)
+    first, before, old = staple(port, "ecdsa", responder.issuer), reloads(), file.read_bytes()
+    assert first["Cert Status"] == "good" and before == 1
+    ask_now(renewd)
+    wait_until(lambda: file.read_bytes() != old, "another response is there")
+    assert reload_at(renewd) > time.time() + 500  # what it has is good for long
+    assert staple(port, "ecdsa", responder.issuer) == first
+    reload_now(renewd)
+    wait_until(lambda: reload_at(renewd) == 0, "that was heeded")
+    if how == "not wanted":
+        time.sleep(6)  # what is told is told after 5 s of quiet
+        assert reloads() == before and staple(port, "ecdsa", responder.issuer) == first
+        return
+    wait_until(lambda: staple(port, "ecdsa", responder.issuer).get("This Update") not in
+               (None, first["This Update"]), "it is served", 40)
+    wait_until(deployed, "it is told anew", 30)
+    assert reloads() == before + 1
+    reload_now(renewd, 600)  # that one was read: no other reload
+    wait_until(lambda: reload_at(renewd) == 0, "that was heeded")
+    time.sleep(6)  # as above
+    assert reloads() == before + 1
 
 
 @stapling

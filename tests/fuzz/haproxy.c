@@ -5,7 +5,7 @@
  * answers follow, with a line of "====" between them.
  *
  * Whatever was answered, what HAProxy is asked next is one command: names out of its
- * answers never make it two. Only the socket is replaced here: haproxy_cli.c's two
+ * answers never make it two. Only the socket is replaced here: haproxy_cli.c's
  * functions, which never interpret what is said.
  */
 #include "deploy/haproxy_cli.h"
@@ -62,18 +62,34 @@ check(const struct haproxy_question *q)
 }
 
 int
-haproxy_cli_ask(struct event_base *where, const struct haproxy_question *q,
-    int timeout_ms, haproxy_cli_cb *answer_cb, void *arg, struct haproxy_cli **ret)
+haproxy_cli_open(struct event_base *where, const char *socket, struct haproxy_cli **ret)
 {
-	(void)where, (void)timeout_ms;
+	(void)where, (void)socket;
+	*ret = calloc(1, sizeof(**ret));
+	MUST(*ret != NULL);
+	return 0;
+}
+
+int
+haproxy_cli_go_on(struct haproxy_cli *c, const struct haproxy_question *q,
+    int timeout_ms, haproxy_cli_cb *answer_cb, void *arg)
+{
+	(void)timeout_ms;
 	check(q);
 	MUST(asked == NULL && ended == 0);
 	questions++;
-	asked = calloc(1, sizeof(*asked));
-	MUST(asked != NULL);
-	*asked = (struct haproxy_cli){ .answer_cb = answer_cb, .arg = arg };
-	*ret = asked;
+	asked = c;
+	*c = (struct haproxy_cli){ .answer_cb = answer_cb, .arg = arg };
 	return 0;
+}
+
+/* Of reloads, which nobody asks for here. */
+int
+haproxy_cli_ask(struct event_base *where, const struct haproxy_question *q,
+    int timeout_ms, haproxy_cli_cb *answer_cb, void *arg, struct haproxy_cli **ret)
+{
+	(void)where, (void)q, (void)timeout_ms, (void)answer_cb, (void)arg, (void)ret;
+	abort();
 }
 
 struct haproxy_cli *

@@ -830,6 +830,7 @@ END_TEST
 START_TEST(damage_is_damage)
 {
 	static char junk[4096 * 48];
+	struct stat st;
 	char path[256], name[32];
 	struct certificate *c;
 	struct store *s;
@@ -846,7 +847,9 @@ START_TEST(damage_is_damage)
 	snprintf(path, sizeof(path), "%s/renewd.db", dir);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	memset(junk, 0x5a, sizeof(junk));
-	ck_assert_int_eq(pwrite(fd, junk, sizeof(junk), 4096 * 40), sizeof(junk));
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	ck_assert_int_eq(
+	    pwrite(fd, junk, sizeof(junk), st.st_size / 8192 * 4096), sizeof(junk));
 	close(fd);
 	s = open_store(NULL);
 	for (int i = 0; i < 2000 && r == 0; i++) {

@@ -41,7 +41,25 @@ static const struct refusal {
 	{ "masked.service", "org.freedesktop.systemd1.UnitMasked" },
 };
 
-/* "failed.service" ends like that, "done.service" well. */
+/* Of the server that is in the fixture's directory; 0: none. */
+static pid_t
+main_pid(const char *dir)
+{
+	char path[128];
+	int pid = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/pid", dir);
+	file = fopen(path, "r");
+	if (file == NULL || fscanf(file, "%9d", &pid) != 1)
+		pid = 0;
+	if (file != NULL)
+		fclose(file);
+	return pid;
+}
+
+/* "failed.service" ends like that, "done.service" well, "hup.service" after its signal.
+ */
 static int
 play_unit(sd_bus_message *m, const char *dir)
 {
@@ -68,6 +86,10 @@ play_unit(sd_bus_message *m, const char *dir)
 		sd_bus_flush(bus);
 		_exit(0);
 	}
+	if (strcmp(unit, "hup.service") == 0) {
+		kill(main_pid(dir), SIGHUP);
+		return say_removed(bus, 7, unit, "done");
+	}
 	snprintf(result, sizeof(result), "%.*s", (int)strcspn(unit, "."), unit);
 	return say_removed(bus, 7, unit, result);
 }
@@ -80,6 +102,11 @@ play_cb(sd_bus_message *m, void *arg, sd_bus_error *error)
 		return sd_bus_reply_method_return(m, "s", ":1.1");
 	if (sd_bus_message_is_method_call(m, "org.freedesktop.DBus", NULL))
 		return sd_bus_reply_method_return(m, NULL);
+	if (sd_bus_message_is_method_call(m, "org.freedesktop.DBus.Properties", "Get"))
+		return sd_bus_reply_method_return(m, "v", "u",
+		    strstr(sd_bus_message_get_path(m), "/unit/hup_2eservice") != NULL
+			? (uint32_t)main_pid(arg)
+			: 0);
 	if (sd_bus_message_is_method_call(m, MANAGER, NULL))
 		return play_unit(m, arg);
 	return 0;
@@ -306,5 +333,83 @@ START_TEST(test_unit_or_pidfile)
 }
 END_TEST
 
+/* ---- nginx, whose unit is reloaded ---- */
+
+#define NGINX "/usr/sbin/nginx"
+
+static void
+configure_nginx(struct fixture *f, bool good)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text),
+	    "daemon off;\npid %s/pid;\nerror_log stderr;\nevents {}\n"
+	    "http {\naccess_log off;\nserver { listen unix:%s/front; }\n}\n%s",
+	    f->dir, f->dir, good ? "" : "nonsense;\n");
+	write_file(in_dir(f, "nginx.conf"), text, 0644);
+}
+
+static pid_t
+start_nginx(struct fixture *f)
+{
+	pid_t pid;
+
+	configure_nginx(f, true);
+	pid = fork();
+	if (pid == 0) {
+		int fd = open(in_dir(f, "nginx.log"), O_CREAT | O_WRONLY, 0600);
+
+		dup2(fd, STDERR_FILENO);
+		execl(NGINX, "nginx", "-c", in_dir(f, "nginx.conf"), (char *)NULL);
+		_exit(127);
+	}
+	for (int i = 0; i < 500 && main_pid(f->dir) == 0; i++)
+		usleep(10000);
+	return pid;
+}
+
+/* systemd says that it went well, as the signal was sent; the workers know better. */
+START_TEST(test_unit_nginx)
+{
+	struct fixture *f;
+	struct target_config *t;
+	struct asked a[3] = { 0 };
+	pid_t nginx, bus;
+
+	if (access(NGINX, X_OK) < 0) {
+		fprintf(stderr, "test_unit_nginx: skipped, there is no " NGINX "\n");
+		return;
+	}
+	f = fixture_new();
+	nginx = start_nginx(f);
+	bus = start_bus(f);
+	t = target(f, TARGET_NGINX, "t");
+	t->unit = (char *)"hup.service";
+	deploy_set_windows(f->deploy, 1, 1);
+	configure(f);
+	ask(f, "t", &a[0]);
+	wait_for(f, 1);
+	ck_assert_msg(a[0].ok, "good: %s", a[0].detail);
+	configure_nginx(f, false);
+	ask(f, "t", &a[1]);
+	wait_for(f, 1);
+	ck_assert_msg(failed_with(&a[1], "nginx goes on as it was: unknown directive"),
+	    "bad: %s", a[1].detail);
+	/* where systemd can't be asked, the signal does, and is watched as well */
+	t->unit = (char *)"denied.service";
+	t->pidfile = strdup(in_dir(f, "pid"));
+	configure(f);
+	ask(f, "t", &a[2]);
+	wait_for(f, 1);
+	ck_assert_msg(failed_with(&a[2], "nginx goes on as it was: unknown directive"),
+	    "by pidfile: %s", a[2].detail);
+	free(t->pidfile);
+	kill(nginx, SIGTERM);
+	waitpid(nginx, NULL, 0);
+	stop_server(bus);
+	fixture_free(f);
+}
+END_TEST
+
 SUITE("unit", test_unit_outcomes, test_unit_actions, test_unit_without_bus,
-    test_unit_freed, test_unit_or_pidfile)
+    test_unit_freed, test_unit_or_pidfile, test_unit_nginx)

@@ -15,6 +15,7 @@
 
 #include "acme.h"
 #include "bundle/bundle.h"
+#include "bundle/staple.h"
 #include "platform/file.h"
 #include "rfc_keys.h"
 #include "suite.h"
@@ -335,6 +336,61 @@ START_TEST(directories_closed_meanwhile)
 }
 END_TEST
 
+static void
+stapled_cb(int r, void *arg)
+{
+	struct result *result = arg;
+
+	result->done = true;
+	result->r = r;
+}
+
+static void
+staple(struct result *result, const char *data)
+{
+	const struct staple one = { .data = data, .len = strlen(data) };
+
+	ck_assert_int_eq(writer_staple(writer, bundles, results[0].name, false, &one, 1,
+			     stapled_cb, result),
+	    0);
+	ck_assert(!result->done);
+}
+
+/* Beside what is live when it was asked for: what is switched in later begins without.
+ * And whoever removes the certificate waits for it. */
+START_TEST(responses_in_their_turn)
+{
+	struct result first = { 0 }, second = { 0 }, last = { 0 };
+	char path[160], *data;
+	size_t len;
+
+	enter();
+	ask(0, 0);
+	wait_for(0, 1);
+	staple(&first, "old");
+	ask(0, 1);
+	wait_for(0, 1);
+	ck_assert(first.done);
+	ck_assert_int_eq(first.r, 0);
+	snprintf(
+	    path, sizeof(path), "%s/live/%s/haproxy.pem.ocsp", place, results[0].name);
+	ck_assert_int_eq(file_read(AT_FDCWD, path, 100, &data, &len), -ENOENT);
+	staple(&second, "new");
+	writer_wait(writer, results[0].name);
+	ck_assert_int_eq(file_read(AT_FDCWD, path, 100, &data, &len), 0);
+	ck_assert_str_eq(data, "new");
+	free(data);
+	ck_assert(!second.done); /* that is told by the loop */
+	while (!second.done)
+		event_base_loop(base, EVLOOP_ONCE);
+	staple(&last, "lost or not");
+	writer = writer_free(writer);
+	ck_assert(last.done);
+	ck_assert_int_eq(last.r, -ECANCELED);
+	leave();
+}
+END_TEST
+
 SUITE("writer", many_and_few, one_after_the_other, a_failure_is_ones_own, a_full_disk,
     the_switch_waits, removed_on_the_way, stopped_in_the_middle,
-    directories_closed_meanwhile)
+    directories_closed_meanwhile, responses_in_their_turn)
