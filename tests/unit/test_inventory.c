@@ -846,7 +846,7 @@ START_TEST(damage_is_damage)
 	snprintf(path, sizeof(path), "%s/renewd.db", dir);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	memset(junk, 0x5a, sizeof(junk));
-	ck_assert_int_eq(pwrite(fd, junk, sizeof(junk), 4096 * 40), sizeof(junk));
+	ck_assert_int_eq(pwrite(fd, junk, sizeof(junk), 4096 * 80), sizeof(junk));
 	close(fd);
 	s = open_store(NULL);
 	for (int i = 0; i < 2000 && r == 0; i++) {
@@ -995,11 +995,15 @@ START_TEST(a_clock_was_ahead)
 {
 	_cleanup_(certificate_freep) struct certificate *wrong = NULL;
 	_cleanup_(certificate_freep) struct certificate *good = NULL;
+	_cleanup_(certificate_freep) struct certificate *deployed = NULL;
 	struct store *s;
+	int64_t ids[3];
 	int64_t at = 0;
 
 	make_dir();
 	s = open_store(NULL);
+	add_certificate(s, "deployed", 50000);
+	ck_assert_int_eq(certificate_get(s, "deployed", &deployed), 0);
 	add_certificate(s, "wrong", 1);
 	add_certificate(s, "good", 1);
 	ck_assert_int_eq(certificate_get(s, "wrong", &wrong), 0);
@@ -1007,9 +1011,19 @@ START_TEST(a_clock_was_ahead)
 	wrong->next_at = wrong->next_attempt = 90000;
 	wrong->failing_since = 80000;
 	good->next_at = good->renew_at = 50000;
+	deployed->next_at = 70000;
 	ck_assert_int_eq(certificate_save(s, wrong), 0);
 	ck_assert_int_eq(certificate_save(s, good), 0);
+	ck_assert_int_eq(certificate_save(s, deployed), 0);
+	ck_assert_int_eq(deployment_save(s,
+			     &(struct deployment){ .certificate = deployed->id,
+				 .target = (char *)"t",
+				 .state = DEPLOYMENT_DEPLOYED,
+				 .detail = (char *)"",
+				 .at = 60000 }),
+	    0);
 	ck_assert_int_eq(inventory_heed_clock(s, 1000), 0);
+	ck_assert_int_eq(certificate_due(s, 1000, ids, ELEMENTS(ids)), 2);
 	ck_assert_int_eq(certificate_next(s, 999, &at, NULL, NULL), 0);
 	ck_assert_int_eq(at, 1000);
 	ck_assert_int_eq(certificate_next(s, 1000, &at, NULL, NULL), 0);
