@@ -545,14 +545,18 @@ stop(struct daemon *d)
 }
 
 static void
-longest_cb(uint64_t us, void *arg)
+longest_cb(const struct turn_cost *cost, void *arg)
 {
 	const struct daemon *d = arg;
 
-	metrics_set(d->metrics, METRIC_LOOP_TURN, (double)us / 1e6,
+	metrics_set(d->metrics, METRIC_LOOP_TURN, (double)cost->us / 1e6,
 	    (const char *const[METRIC_LABELS_MAX]){ NULL });
-	log_line(LOG_DEBUG, NULL, "the longest turn of the loop up to now took %.1f ms",
-	    (double)us / 1e3);
+	log_line(LOG_DEBUG, NULL,
+	    "the longest turn of the loop up to now took %.1f ms, %.1f ms of them CPU; "
+	    "it slept %" PRIu64 " times, made room for others %" PRIu64
+	    " times and read %" PRIu64 " pages from the disk",
+	    (double)cost->us / 1e3, (double)cost->cpu_us / 1e3, cost->waits,
+	    cost->preemptions, cost->reads);
 }
 
 int
