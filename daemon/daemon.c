@@ -9,6 +9,8 @@
 #include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
+#include <inttypes.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -210,6 +212,15 @@ configure(struct daemon *d, const struct config *config, struct bundles *bundles
 	return 0;
 }
 
+/* The inventory has the certificates now, and what was needed to read them goes back
+ * to the system: it may be more than all else. */
+static void
+forget_texts(struct config *config)
+{
+	config_forget_texts(config);
+	(void)malloc_trim(0);
+}
+
 static int
 repair(struct daemon *d)
 {
@@ -358,6 +369,7 @@ swap(struct daemon *d, struct config *fresh, struct reload *ret)
 	config_free(d->config);
 	d->bundles = bundles;
 	d->config = fresh;
+	forget_texts(fresh);
 	if (renewals_wants_repair(d->renewals))
 		same = false;
 	if (!same)
@@ -473,6 +485,8 @@ take_over(struct daemon *d)
 		r = write_inventory(d, d->config, &first);
 	reload_clear(&first);
 	if (r == 0)
+		forget_texts(d->config);
+	if (r == 0)
 		r = renewals_configure(d->renewals, d->config, d->bundles);
 	if (r == 0)
 		r = repair(d);
@@ -531,14 +545,18 @@ stop(struct daemon *d)
 }
 
 static void
-longest_cb(uint64_t us, void *arg)
+longest_cb(const struct turn_cost *cost, void *arg)
 {
 	const struct daemon *d = arg;
 
-	metrics_set(d->metrics, METRIC_LOOP_TURN, (double)us / 1e6,
+	metrics_set(d->metrics, METRIC_LOOP_TURN, (double)cost->us / 1e6,
 	    (const char *const[METRIC_LABELS_MAX]){ NULL });
-	log_line(LOG_DEBUG, NULL, "the longest turn of the loop up to now took %.1f ms",
-	    (double)us / 1e3);
+	log_line(LOG_DEBUG, NULL,
+	    "the longest turn of the loop up to now took %.1f ms, %.1f ms of them CPU; "
+	    "it slept %" PRIu64 " times, made room for others %" PRIu64
+	    " times and read %" PRIu64 " pages from the disk",
+	    (double)cost->us / 1e3, (double)cost->cpu_us / 1e3, cost->waits,
+	    cost->preemptions, cost->reads);
 }
 
 int

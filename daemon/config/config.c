@@ -16,6 +16,7 @@
 
 #include "config/array.h"
 #include "config/load.h"
+#include "config/places.h"
 #include "platform/file.h"
 
 #define FILE_MAX  (16U << 20)
@@ -46,16 +47,10 @@ config_free(struct config *c)
 		parse_clear(SECTION_DEPLOY, &c->targets[i]);
 		free(c->targets[i].name);
 	}
-	for (size_t i = 0; i < c->certificate_count; i++) {
-		free(c->certificates[i].name);
-		free(c->certificates[i].spec);
-	}
-	for (size_t i = 0; i < c->file_count; i++)
-		free(c->files[i]);
+	places_clear_texts(c);
+	places_free(c->places);
 	free(c->cas);
 	free(c->targets);
-	free(c->certificates);
-	free(c->files);
 	free(c->defaults);
 	free(c->path);
 	free(c);
@@ -77,9 +72,10 @@ refuse_file(struct load *l, const char *path, int r)
 		    l->errors, path, 0, NULL, "cannot be read: %s", strerror(-r));
 }
 
-/* Takes path over. */
+/* By its name in dirfd, which is quicker where there are very many, and by its path for
+ * people. Takes path over. */
 static int
-read_file(struct load *l, char *path)
+read_file(struct load *l, int dirfd, const char *name, char *path)
 {
 	_cleanup_free_ char *text = NULL;
 	size_t len = 0;
@@ -91,7 +87,7 @@ read_file(struct load *l, char *path)
 	}
 	l->c->files[l->c->file_count++] = path;
 	l->file = path;
-	r = file_read(AT_FDCWD, path, FILE_MAX, &text, &len);
+	r = file_read(dirfd, name, FILE_MAX, &text, &len);
 	if (r == -ENOMEM)
 		return r;
 	if (r == 0 && len > TOTAL_MAX - l->total)
@@ -146,11 +142,13 @@ read_directory(struct load *l)
 {
 	_cleanup_free_ char *directory = conf_d(l->c->path);
 	struct dirent **entries = NULL;
+	_cleanup_close_ int fd = -1;
 	int n, r = 0;
 
 	if (directory == NULL)
 		return -ENOMEM;
-	n = scandir(directory, &entries, is_conf, compare_entries);
+	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	n = fd < 0 ? -1 : scandirat(fd, ".", &entries, is_conf, compare_entries);
 	if (n < 0) {
 		r = -errno;
 		if (r == -ENOMEM)
@@ -160,8 +158,10 @@ read_directory(struct load *l)
 		return 0;
 	}
 	for (int i = 0; i < n; i++) {
+		const char *name = entries[i]->d_name;
+
 		if (r == 0)
-			r = read_file(l, join(directory, entries[i]->d_name));
+			r = read_file(l, fd, name, join(directory, name));
 		free(entries[i]);
 	}
 	free(entries);
@@ -195,7 +195,7 @@ load_all(struct load *l, const char *path)
 	int r = start(l, path);
 
 	if (r == 0)
-		r = read_file(l, strdup(path));
+		r = read_file(l, AT_FDCWD, path, strdup(path));
 	if (r == 0 && l->unreadable)
 		return 0; /* nothing in conf.d makes sense without it */
 	if (r == 0)

@@ -3,8 +3,9 @@
  *
  * config_load() reads the INI file and conf.d; everything else in renewd sees only
  * these structs. Certificates are kept as the text of their section: there may be
- * 100,000 of them, and the inventory keeps the same text; certificate_spec_parse()
- * turns it, with [defaults] of the moment, into a struct.
+ * 100,000 of them, and the inventory keeps the same text, so here they are forgotten
+ * when it has them; certificate_spec_parse() turns a text, with [defaults] of the
+ * moment, into a struct.
  */
 #ifndef CONFIG_H
 #define CONFIG_H
@@ -187,10 +188,11 @@ struct config {
 	struct target_config *targets;
 	size_t target_count;
 	char *defaults; /* text of [defaults], as in struct certificate_text */
-	struct certificate_text *certificates;
+	struct certificate_text *certificates; /* NULL: forgotten */
 	size_t certificate_count;
-	char **files; /* all that were read */
+	char **files; /* all that were read; the same */
 	size_t file_count;
+	struct places *places; /* of those that were forgotten */
 };
 
 /* Everything that is wrong, in the order of files and lines. */
@@ -207,6 +209,12 @@ struct config_errors {
 /* -EBADMSG where there is at least one error (all of them are in `errors`), -ENOMEM. */
 int config_load(const char *path, struct config **ret, struct config_errors *errors);
 struct config *config_free(struct config *c);
+/* The texts of certificates, of which there may be very many, go once the inventory has
+ * them. Where each was written is still known, unless there is no memory for that. */
+void config_forget_texts(struct config *c);
+/* The file, to be freed, and line of one whose text was forgotten; -ENOENT. */
+int config_place(
+    const struct config *c, const char *name, char **ret_file, unsigned *ret_line);
 /* What is in force, as INI, defaults included, secrets masked. */
 void config_print(const struct config *c, FILE *out);
 /* What renewd.service's sandbox forbids of it, and what allows it; nothing where

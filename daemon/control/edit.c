@@ -161,28 +161,22 @@ read_spec(const struct call *call, const char *name, const struct json *body,
 
 /* ---- PUT ---- */
 
-static const struct certificate_text *
-written_text(const struct config *config, const char *name)
-{
-	for (size_t i = 0; i < config->certificate_count; i++)
-		if (strcasecmp(config->certificates[i].name, name) == 0)
-			return &config->certificates[i];
-	return NULL;
-}
-
 /* Says so where the configuration defines this name. */
 static bool
 is_configured(struct call *call, const struct certificate *c)
 {
-	const struct certificate_text *text;
+	_cleanup_free_ char *file = NULL;
+	unsigned line = 0;
 	char detail[512];
 
 	if (c == NULL || c->origin != ORIGIN_CONFIG || c->removed_at != 0)
 		return false;
-	text = written_text(call->service->config, c->name);
-	snprintf(detail, sizeof(detail), "it is defined in %.300s:%u: change it there",
-	    text != NULL ? text->file : "the configuration",
-	    text != NULL ? text->line : 0);
+	if (config_place(call->service->config, c->name, &file, &line) == 0)
+		snprintf(detail, sizeof(detail),
+		    "it is defined in %.300s:%u: change it there", file, line);
+	else
+		snprintf(detail, sizeof(detail),
+		    "it is defined in the configuration: change it there");
 	named_refuse(call, 409, detail);
 	return true;
 }

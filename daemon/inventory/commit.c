@@ -5,8 +5,10 @@
  * Used by store.c and statement.c. A commit writes SQLite's log, without waiting for
  * the disk. The thread syncs the log, for all commits that there were since it did so
  * last: while it waits for the disk the loop doesn't, and the longer that takes the
- * more share it. When the log has grown long it also copies that into the database,
- * which on the loop would take too long, over a connection of its own.
+ * more share it. Whenever the log has grown it also copies that into the database, over
+ * a connection of its own. The log begins anew where all of it was copied, so while
+ * there always is more the loop has to copy the last of it some time, and wait for the
+ * disk twice.
  */
 #include "inventory/store.h"
 
@@ -25,7 +27,8 @@
 
 #define LATEST_US     20000 /* whatever else there always is to do */
 #define QUIET_SECONDS 120   /* without a failure: it works again */
-#define LOG_PAGES     1000  /* from here on the log is copied */
+#define LOG_PAGES     1000  /* with so many more the log is copied */
+#define LOG_LONG      8000  /* the loop sees to it that it begins anew: 32 MiB */
 
 void
 store_tell_failure(struct store *s, int r)
@@ -166,6 +169,8 @@ committed_cb(void *arg, sqlite3 *db, const char *name, int pages)
 	struct store *s = arg;
 
 	(void)db, (void)name;
+	if (pages < s->log_pages) /* it has begun anew */
+		s->copied_pages = 0;
 	s->log_pages = pages;
 	return SQLITE_OK;
 }
@@ -185,14 +190,18 @@ store_open_copier(struct store *s, const char *path)
 	return store_errno(s, r);
 }
 
-/* What was committed while the thread copied is little. The log can begin anew only
- * where nothing is left, so that is done here, between two transactions. */
+/* Where nothing was committed while the thread copied, the log begins anew by itself.
+ * What was is little, but the disk may take its time: only where the log is too long
+ * that is done here, between two transactions. */
 static void
 copy_rest(struct store *s)
 {
 	bool wrote = s->in_transaction;
-	int r = store_commit(s);
+	int r;
 
+	if (s->log_pages < LOG_LONG || s->log_pages == s->copied_pages)
+		return;
+	r = store_commit(s);
 	if (r < 0) {
 		tell(s, &s->waiting, r);
 		return;
@@ -250,7 +259,9 @@ sync_start(struct store *s)
 		return;
 	}
 	s->sync_running = true;
-	s->copying = s->copier != NULL && s->log_pages >= LOG_PAGES;
+	s->copying = s->copier != NULL && s->log_pages - s->copied_pages >= LOG_PAGES;
+	if (s->copying)
+		s->copied_pages = s->log_pages;
 	if (worker_run(s->worker, sync_cb, synced_cb, s) < 0) {
 		s->sync_result = sync_log(s->log_fd);
 		synced_cb(s);

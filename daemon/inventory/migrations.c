@@ -263,6 +263,14 @@ const char *const migrations[] = {
 	"ALTER TABLE ocsp ADD COLUMN reload_at INTEGER NOT NULL DEFAULT 0;"
 	"CREATE INDEX ocsp_reload ON ocsp (reload_at) WHERE reload_at > 0;"
 	"CREATE INDEX deployments_told ON deployments (target, deployed_at);",
+	/* what a start asks for of all certificates, without reading all of them: those
+	 * that the configuration defines, and what was written after now */
+	"CREATE INDEX certificates_origin ON certificates (origin, name);"
+	"CREATE INDEX certificates_written ON certificates"
+	" (max(next_attempt, failing_since, last_success, queued_at, removed_at));"
+	"CREATE INDEX deployments_written ON deployments (at);"
+	"CREATE INDEX renewal_info_asked ON renewal_info (asked_at)"
+	" WHERE ask_at > 0;",
 };
 
 const size_t migration_count = ELEMENTS(migrations);

@@ -60,7 +60,8 @@ struct store {
 	int log_fd;
 	sqlite3 *copier; /* the thread's own connection; NULL without a loop */
 	int log_pages;
-	bool copying; /* the thread copies the log, too, this time */
+	int copied_pages; /* of them, by the thread; or it is at it */
+	bool copying;     /* the thread copies the log, too, this time */
 	bool sync_running;
 	int sync_result; /* the thread's, until it is done */
 	bool broken;     /* the log may have a hole */

@@ -55,10 +55,13 @@ grow(struct content *c, size_t size)
 }
 
 /* Up to and with the end of the file; the size that fstat() told is only a hint, as
- * files in /proc have none and others may grow meanwhile. */
+ * files in /proc have none and others may grow meanwhile. Where that much was read, and
+ * less than there was room for, the end was met. */
 static int
-read_all(int fd, size_t max, struct content *c)
+read_all(int fd, size_t max, size_t hint, struct content *c)
 {
+	size_t asked;
+
 	for (;;) {
 		ssize_t n;
 		int r;
@@ -68,7 +71,8 @@ read_all(int fd, size_t max, struct content *c)
 			if (r < 0)
 				return r;
 		}
-		n = read(fd, c->data + c->len, c->size - c->len - 1);
+		asked = c->size - c->len - 1;
+		n = read(fd, c->data + c->len, asked);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -76,7 +80,7 @@ read_all(int fd, size_t max, struct content *c)
 		c->len += (size_t)n;
 		if (c->len > max)
 			return -EFBIG;
-		if (n == 0)
+		if (n == 0 || (hint > 0 && c->len >= hint && (size_t)n < asked))
 			return 0;
 	}
 }
@@ -100,7 +104,7 @@ file_read(int dirfd, const char *path, size_t max, char **ret, size_t *ret_len)
 	r = grow(&c, st.st_size > 0 ? (size_t)st.st_size + 2 : FIRST_SIZE);
 	if (r < 0)
 		return r;
-	r = read_all(fd, max, &c);
+	r = read_all(fd, max, (size_t)st.st_size, &c);
 	if (r < 0)
 		return r;
 	c.data[c.len] = '\0';

@@ -12,13 +12,15 @@
 #include <event2/event.h>
 #include <stddef.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 
 #include "platform/clock.h"
 
 struct turn {
 	uint64_t began_us; /* 0: in no turn */
+	struct rusage began;
 	uint64_t longest_us;
-	void (*longest_cb)(uint64_t us, void *arg);
+	void (*longest_cb)(const struct turn_cost *cost, void *arg);
 	void *arg;
 };
 
@@ -26,17 +28,42 @@ struct turn {
 static _Thread_local struct turn *turn;
 
 static void
+begin_turn(void)
+{
+	if (turn == NULL)
+		return;
+	turn->began_us = clock_monotonic_us();
+	(void)getrusage(RUSAGE_THREAD, &turn->began);
+}
+
+static uint64_t
+cpu_us(const struct rusage *r)
+{
+	return (uint64_t)(r->ru_utime.tv_sec + r->ru_stime.tv_sec) * 1000000 +
+	    (uint64_t)(r->ru_utime.tv_usec + r->ru_stime.tv_usec);
+}
+
+static void
 end_turn(void)
 {
+	const struct rusage *began;
+	struct rusage now;
 	uint64_t us;
 
 	if (turn == NULL || turn->began_us == 0)
 		return;
+	began = &turn->began;
 	us = clock_monotonic_us() - turn->began_us;
-	if (us <= turn->longest_us)
+	if (us <= turn->longest_us || getrusage(RUSAGE_THREAD, &now) < 0)
 		return;
 	turn->longest_us = us;
-	turn->longest_cb(us, turn->arg);
+	turn->longest_cb(
+	    &(struct turn_cost){ .us = us,
+		.cpu_us = cpu_us(&now) - cpu_us(began),
+		.waits = (uint64_t)(now.ru_nvcsw - began->ru_nvcsw),
+		.preemptions = (uint64_t)(now.ru_nivcsw - began->ru_nivcsw),
+		.reads = (uint64_t)(now.ru_majflt - began->ru_majflt) },
+	    turn->arg);
 }
 
 __attribute__((weak)) int
@@ -46,14 +73,13 @@ epoll_wait(int fd, struct epoll_event *events, int max, int timeout)
 
 	end_turn();
 	n = epoll_pwait(fd, events, max, timeout, NULL);
-	if (turn != NULL)
-		turn->began_us = clock_monotonic_us();
+	begin_turn();
 	return n;
 }
 
 int
-turn_loop(
-    struct event_base *base, void (*longest_cb)(uint64_t us, void *arg), void *arg)
+turn_loop(struct event_base *base,
+    void (*longest_cb)(const struct turn_cost *cost, void *arg), void *arg)
 {
 	struct turn t = { .longest_cb = longest_cb, .arg = arg };
 	int r;

@@ -463,7 +463,7 @@ int
 renewals_repair(struct renewals *r)
 {
 	/* before it is ready, and when it was told of new [defaults] */
-	static const struct repair_slice at_start = { 800000, 250000 };
+	static const struct repair_slice at_start = { 800000, 100000 };
 	static const struct repair_slice later = { 20000, 20000 };
 	int e = 0;
 

@@ -40,9 +40,9 @@ HTTP-01 for all; dehydrated, uacme: tokens served by nginx.
   first ten begin at once. Where it is short of some, accounts were in each other's way.
 - certbot, lego, uacme are run for each certificate; dehydrated once for all of its list.
   lego and dehydrated sleep between polls. Account keys are as each makes them.
-- *at rest*: all certificates issued over the last 50 days, each configured in a file of
-  its own, on a tmpfs. renewd is ready when it answers and says so, Caddy and mod_md
-  when they serve the last name.
+- *at rest*: all certificates issued over the last 50 days, on a tmpfs, defined by the API,
+  in a file of its own in conf.d each, or all in renewd.conf. renewd is ready when it
+  answers and says so, Caddy and mod_md when they serve the last name.
 - *a renewal among others*: ten certificates, renewed by force three times, in an inventory
   of so many; CPU to the nanosecond, what follows in a second included.
 - A dash: it says nothing of it.

@@ -1110,7 +1110,53 @@ START_TEST(very_many)
 }
 END_TEST
 
+static void
+check_place(const struct config *c, const char *name, const char *file, unsigned line)
+{
+	_cleanup_free_ char *found = NULL;
+	unsigned at = 0;
+
+	ck_assert_int_eq(config_place(c, name, &found, &at), 0);
+	ck_assert_str_eq(found, file);
+	ck_assert_uint_eq(at, line);
+}
+
+START_TEST(forgotten_texts)
+{
+	_cleanup_(config_freep) struct config *c =
+	    load(CA "[certificate a.example]\n[certificate B.example]\n"
+		    "== conf.d/1.conf\n\n[certificate c.example]\n"
+		    "== conf.d/2.conf\n[deploy x]\ntype = exec\ncommand = x\n"
+		    "== conf.d/3.conf\n[certificate d.example]\n\n"
+		    "[certificate e.example]\n");
+	char *file = NULL;
+	unsigned line;
+
+	ck_assert_int_eq(config_place(c, "a.example", &file, &line), -ENOENT);
+	config_forget_texts(c);
+	config_forget_texts(c);
+	ck_assert_uint_eq(c->certificate_count, 5);
+	check_place(c, "a.example", "renewd.conf", 4);
+	check_place(c, "b.EXAMPLE", "renewd.conf", 5);
+	check_place(c, "c.example", "conf.d/1.conf", 2);
+	check_place(c, "d.example", "conf.d/3.conf", 1);
+	check_place(c, "e.example", "conf.d/3.conf", 3);
+	ck_assert_int_eq(config_place(c, "f.example", &file, &line), -ENOENT);
+}
+END_TEST
+
+START_TEST(nothing_to_forget)
+{
+	_cleanup_(config_freep) struct config *c = load("[renewd]\n");
+	char *file = NULL;
+	unsigned line;
+
+	config_forget_texts(c);
+	ck_assert_int_eq(config_place(c, "a.example", &file, &line), -ENOENT);
+}
+END_TEST
+
 SUITE("config", messages, names_that_are_none, too_many_domains, unreadable, too_large,
     endless_errors, long_messages, built_in_defaults, sections, signals, layers, texts,
     utf8_domains, spec_errors, durations, round_trip, round_trip_of_nothing, example,
-    example_uncommented, schema_is_whole, very_many)
+    example_uncommented, schema_is_whole, very_many, forgotten_texts, nothing_to_forget)

@@ -728,6 +728,66 @@ START_TEST(the_log_stays_short)
 }
 END_TEST
 
+#define BUSY_TEXT   (1024 * 1024) /* 256 pages of the log */
+#define BUSY_WRITES 100           /* three times what makes the log too long */
+#define BUSY_MAX    ((8000 + 3 * 1000) * 4096)
+
+/* There is another commit while the thread copies. */
+static void
+meanwhile_cb(evutil_socket_t fd, short what, void *arg)
+{
+	char name[32];
+
+	(void)fd, (void)what;
+	snprintf(name, sizeof(name), "m%zu", writes);
+	ck_assert_int_eq(certificate_insert(arg, name, ORIGIN_API, "", 1000, NULL), 0);
+}
+
+static void
+busy_write_cb(int r, void *arg)
+{
+	static const struct timeval now = { 0 };
+	struct store *s = arg;
+	off_t size = size_of("renewd.db-wal");
+	char *text;
+	char name[32];
+
+	ck_assert_int_eq(r, 0);
+	longest_log = size > longest_log ? size : longest_log;
+	if (writes++ == BUSY_WRITES) {
+		event_base_loopbreak(loop);
+		return;
+	}
+	text = calloc(1, BUSY_TEXT);
+	ck_assert_ptr_nonnull(text);
+	memset(text, 'x', BUSY_TEXT - 1);
+	snprintf(name, sizeof(name), "c%zu", writes);
+	ck_assert_int_eq(certificate_insert(s, name, ORIGIN_API, text, 1000, NULL), 0);
+	free(text);
+	ck_assert_int_eq(store_after_commit(s, busy_write_cb, s), 0);
+	event_base_once(loop, -1, EV_TIMEOUT, meanwhile_cb, s, &now);
+}
+
+/* Where the thread never finds all of it to be old, too. */
+START_TEST(the_log_of_a_busy_loop_begins_anew)
+{
+	struct store *s;
+
+	make_dir();
+	loop = event_base_new();
+	ck_assert_int_eq(event_base_priority_init(loop, 3), 0);
+	s = open_store(loop);
+	writes = 0;
+	longest_log = 0;
+	busy_write_cb(0, s);
+	event_base_dispatch(loop);
+	ck_assert_int_lt(longest_log, BUSY_MAX);
+	store_close(s);
+	event_base_free(loop);
+	file_remove_tree(AT_FDCWD, dir);
+}
+END_TEST
+
 static struct event *busy;
 
 static void
@@ -998,11 +1058,15 @@ START_TEST(a_clock_was_ahead)
 {
 	_cleanup_(certificate_freep) struct certificate *wrong = NULL;
 	_cleanup_(certificate_freep) struct certificate *good = NULL;
+	_cleanup_(certificate_freep) struct certificate *deployed = NULL;
 	struct store *s;
+	int64_t ids[3];
 	int64_t at = 0;
 
 	make_dir();
 	s = open_store(NULL);
+	add_certificate(s, "deployed", 50000);
+	ck_assert_int_eq(certificate_get(s, "deployed", &deployed), 0);
 	add_certificate(s, "wrong", 1);
 	add_certificate(s, "good", 1);
 	ck_assert_int_eq(certificate_get(s, "wrong", &wrong), 0);
@@ -1010,9 +1074,19 @@ START_TEST(a_clock_was_ahead)
 	wrong->next_at = wrong->next_attempt = 90000;
 	wrong->failing_since = 80000;
 	good->next_at = good->renew_at = 50000;
+	deployed->next_at = 70000;
 	ck_assert_int_eq(certificate_save(s, wrong), 0);
 	ck_assert_int_eq(certificate_save(s, good), 0);
+	ck_assert_int_eq(certificate_save(s, deployed), 0);
+	ck_assert_int_eq(deployment_save(s,
+			     &(struct deployment){ .certificate = deployed->id,
+				 .target = (char *)"t",
+				 .state = DEPLOYMENT_DEPLOYED,
+				 .detail = (char *)"",
+				 .at = 60000 }),
+	    0);
 	ck_assert_int_eq(inventory_heed_clock(s, 1000), 0);
+	ck_assert_int_eq(certificate_due(s, 1000, ids, ELEMENTS(ids)), 2);
 	ck_assert_int_eq(certificate_next(s, 999, &at, NULL, NULL), 0);
 	ck_assert_int_eq(at, 1000);
 	ck_assert_int_eq(certificate_next(s, 1000, &at, NULL, NULL), 0);
@@ -1030,5 +1104,6 @@ SUITE("inventory", the_nth_of_the_same_names, a_clock_was_ahead,
     accounts_by_ca_directory_and_key, another_key, account_states,
     deployments_and_removal, history_is_in_order,
     history_is_forgotten_with_its_certificate, commits_are_told, commits_are_shared,
-    the_log_stays_short, commits_come_on_a_busy_loop, a_failed_commit_loses_the_turn,
-    damage_is_damage, errors_have_sentences)
+    the_log_stays_short, the_log_of_a_busy_loop_begins_anew,
+    commits_come_on_a_busy_loop, a_failed_commit_loses_the_turn, damage_is_damage,
+    errors_have_sentences)

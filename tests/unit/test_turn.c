@@ -13,16 +13,20 @@
 struct seen {
 	struct event_base *base;
 	uint64_t longest;
+	uint64_t cpu;
+	uint64_t waits;
 	unsigned calls;
 };
 
 static void
-longest_cb(uint64_t us, void *arg)
+longest_cb(const struct turn_cost *cost, void *arg)
 {
 	struct seen *s = arg;
 
-	ck_assert_uint_gt(us, s->longest);
-	s->longest = us;
+	ck_assert_uint_gt(cost->us, s->longest);
+	s->longest = cost->us;
+	s->cpu = cost->cpu_us;
+	s->waits = cost->waits;
 	s->calls++;
 }
 
@@ -72,6 +76,8 @@ START_TEST(work_counts)
 
 	ck_assert_uint_ge(s.longest, LONG_US);
 	ck_assert_uint_lt(s.longest, LONG_US + 100000);
+	ck_assert_uint_lt(s.cpu, LONG_US); /* it slept */
+	ck_assert_uint_ge(s.waits, 1);
 	ck_assert_uint_ge(s.calls, 1);
 }
 END_TEST
