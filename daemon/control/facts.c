@@ -127,9 +127,8 @@ complete(struct facts *f, const struct service *s)
 static struct facts
 begin(const struct service *s, const struct certificate *c)
 {
-	return (struct facts){
-		.certificate = c, .config = s->config, .now = clock_now()
-	};
+	return (
+	    struct facts){ .certificate = c, .config = s->config, .now = clock_now() };
 }
 
 int
@@ -201,8 +200,8 @@ visit(const struct service *s, const struct certificate *c, bool all,
 }
 
 int
-facts_walk(
-    const struct service *s, char **after, enum facts_need need, facts_cb *cb, void *arg)
+facts_walk(const struct service *s, char **after, enum facts_need need, facts_cb *cb,
+    void *arg)
 {
 	_cleanup_(page_clear) struct page page = { 0 };
 	bool all = need == FACTS_ALL;

@@ -60,7 +60,8 @@ typedef int facts_cb(const struct facts *f, void *arg);
 
 /* Some more of all certificates that aren't removed, by name, beginning after *after
  * (NULL: the first), which becomes the last one that was looked at: so many as may be
- * done in one turn of the loop. 1: there may be more, 0: there are none, or negative. */
+ * done in one turn of the loop. 1: there may be more, 0: there are none, or negative.
+ */
 int facts_walk(const struct service *s, char **after, enum facts_need need,
     facts_cb *cb, void *arg);
 

@@ -124,8 +124,8 @@ pages_send(struct call *call, const struct pages_source *source, void *arg)
 	if (r < 0)
 		return r;
 	p->arg = arg;
-	evhttp_add_header(evhttp_request_get_output_headers(p->http), "Content-Type",
-	    source->type);
+	evhttp_add_header(
+	    evhttp_request_get_output_headers(p->http), "Content-Type", source->type);
 	call_attend(p->http, closed_cb, p);
 	evhttp_send_reply_start(p->http, 200, "OK");
 	send_page(steal_ptr(p));

@@ -19,9 +19,9 @@ struct pages_source {
 	void (*free)(void *arg);
 };
 
-/* Begins to answer. Where the first page fails nothing was answered, and arg is still the
- * caller's. A later failure ends the answer early: what the client has is not whole then,
- * and that is all that can still be said. */
+/* Begins to answer. Where the first page fails nothing was answered, and arg is still
+ * the caller's. A later failure ends the answer early: what the client has is not whole
+ * then, and that is all that can still be said. */
 int pages_send(struct call *call, const struct pages_source *source, void *arg);
 
 #endif

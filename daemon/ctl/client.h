@@ -1,8 +1,8 @@
 /*
  * client.h - requests to a running renewd over its control socket.
  *
- * Used by the verbs of renewctl; the only user of libcurl among them. What comes back
- * is bounded, and is not trusted to be well-formed.
+ * Used by the verbs of renewctl. What comes back is bounded, and is not trusted to be
+ * well-formed.
  */
 #ifndef CLIENT_H
 #define CLIENT_H

@@ -431,8 +431,9 @@ int
 certificate_page(struct store *s, const char *after, size_t limit,
     struct certificate **ret, size_t *ret_count)
 {
-	struct statement *q = store_read(
-	    s, "SELECT " COLUMNS " FROM certificates WHERE name > ? ORDER BY name LIMIT ?");
+	struct statement *q = store_read(s,
+	    "SELECT " COLUMNS
+	    " FROM certificates WHERE name > ? ORDER BY name LIMIT ?");
 	void *rows;
 	size_t count;
 	int r;

@@ -73,8 +73,8 @@ read_row(struct statement *q, void *row)
 	return r;
 }
 
-#define COLUMNS                                                                        \
-  "d.certificate, target, state, at, detail, d.bundled, d.failures, d.next_attempt,"    \
+#define COLUMNS                                                                      \
+  "d.certificate, target, state, at, detail, d.bundled, d.failures, d.next_attempt," \
   " deployed_at, verified_at, hurry_at"
 
 static int

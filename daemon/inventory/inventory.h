@@ -172,10 +172,10 @@ int certificate_next(struct store *s, int64_t after, int64_t *ret_at, char **ret
 /* All that aren't removed, by name. */
 int certificate_walk(
     struct store *s, int (*cb)(const struct certificate *c, void *arg), void *arg);
-/* At most `limit` by name, with those that are removed, beginning after the name `after`
- * (NULL: the first). What stands in other tables of all with names from that of the
- * first to that of the last of them X_between() reads: rows in the order of these names,
- * so that one pass brings all together. */
+/* At most `limit` by name, with those that are removed, beginning after the name
+ * `after` (NULL: the first). What stands in other tables of all with names from that of
+ * the first to that of the last of them X_between() reads: rows in the order of these
+ * names, so that one pass brings all together. */
 int certificate_page(struct store *s, const char *after, size_t limit,
     struct certificate **ret, size_t *ret_count);
 void certificate_free_all(struct certificate *rows, size_t count);

@@ -154,18 +154,19 @@ read_secret_row(struct statement *q, void *row)
 	return r == 0 ? column_copy(q, &i->chain) : r;
 }
 
-#define COLUMNS                                                                      \
-  "i.id, certificate, key_type, account, not_before, not_after, issued_at,"          \
-  " revoked_at,"                                                                     \
-  " coalesce((SELECT suggested_at FROM renewal_info WHERE issued = i.id), 0),"       \
-  " ca, names, profile, serial, fingerprint, issuer, top, spki, wish, missing,"      \
-  " EXISTS (SELECT 1 FROM compromised_keys k WHERE k.spki = i.spki),"                \
-  " EXISTS (SELECT 1 FROM revocations r WHERE r.issued = i.id AND r.waits = 1),"     \
-  " coalesce((SELECT status FROM ocsp o WHERE o.issued = i.id), 0),"                 \
+#define COLUMNS                                                                  \
+  "i.id, certificate, key_type, account, not_before, not_after, issued_at,"      \
+  " revoked_at,"                                                                 \
+  " coalesce((SELECT suggested_at FROM renewal_info WHERE issued = i.id), 0),"   \
+  " ca, names, profile, serial, fingerprint, issuer, top, spki, wish, missing,"  \
+  " EXISTS (SELECT 1 FROM compromised_keys k WHERE k.spki = i.spki),"            \
+  " EXISTS (SELECT 1 FROM revocations r WHERE r.issued = i.id AND r.waits = 1)," \
+  " coalesce((SELECT status FROM ocsp o WHERE o.issued = i.id), 0),"             \
   " coalesce((SELECT next_update FROM ocsp o WHERE o.issued = i.id), 0)"
 #define WHERE " FROM issued i WHERE certificate = ? AND current = 1"
 
-/* By key type, within a certificate: two at most, so a sort costs less here than there. */
+/* By key type, within a certificate: two at most, so a sort costs less here than there.
+ */
 static void
 order(struct issued *rows, size_t count)
 {

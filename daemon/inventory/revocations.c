@@ -19,8 +19,8 @@ static_assert(ACME_REASON_UNSPECIFIED == 0 && ACME_REASON_KEY_COMPROMISE == 1 &&
   "r.issued, r.reason, r.waits, r.removal, r.asked_at, r.failures,"         \
   " r.next_attempt, r.detail, i.certificate, c.name, i.key_type, i.serial," \
   " i.not_after"
-#define SELECT                                                                        \
-  "SELECT " COLUMNS " FROM revocations r JOIN issued i ON i.id = r.issued"            \
+#define SELECT                                                             \
+  "SELECT " COLUMNS " FROM revocations r JOIN issued i ON i.id = r.issued" \
   " JOIN certificates c ON c.id = i.certificate "
 
 int

@@ -7,8 +7,7 @@
 #include "inventory/inventory.h"
 #include "inventory/statement.h"
 
-#define COLUMNS                                                                  \
-  "r.certificate, went_to, went_from, r.at, r.target, r.detail, r.seen_at"
+#define COLUMNS "r.certificate, went_to, went_from, r.at, r.target, r.detail, r.seen_at"
 
 static int
 read_row(struct statement *q, void *data)
@@ -33,8 +32,8 @@ int
 rollback_get(struct store *s, int64_t certificate, struct rollback **ret)
 {
 	_cleanup_(rollback_freep) struct rollback *row = calloc(1, sizeof(*row));
-	struct statement *q = store_read(s,
-	    "SELECT " COLUMNS " FROM rollbacks r WHERE certificate = ?");
+	struct statement *q =
+	    store_read(s, "SELECT " COLUMNS " FROM rollbacks r WHERE certificate = ?");
 	int r;
 
 	if (row == NULL)
