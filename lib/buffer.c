@@ -98,6 +98,14 @@ buffer_printf(struct buffer *b, const char *format, ...)
 	va_end(ap);
 }
 
+void
+buffer_clear(struct buffer *b)
+{
+	b->len = 0;
+	if (b->data != NULL)
+		b->data[0] = '\0';
+}
+
 int
 buffer_steal(struct buffer *b, char **ret, size_t *ret_len)
 {

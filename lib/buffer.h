@@ -26,6 +26,9 @@ void buffer_printf(struct buffer *b, const char *format, ...)
 void buffer_vprintf(struct buffer *b, const char *format, va_list ap)
     __attribute__((format(printf, 2, 0)));
 
+/* Empty again, with its memory for what comes next. */
+void buffer_clear(struct buffer *b);
+
 /* 0, or -ENOMEM where anything failed before (nothing is returned then). An empty
  * buffer gives an empty string. ret_len may be NULL. The caller frees *ret. */
 int buffer_steal(struct buffer *b, char **ret, size_t *ret_len);

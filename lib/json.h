@@ -76,5 +76,8 @@ void json_member_raw(struct json_writer *w, const char *name, const char *text);
 /* The text, to be freed by the caller; -ENOMEM, -EINVAL where calls didn't nest. The
  * writer is empty and usable again after. */
 int json_writer_steal(struct json_writer *w, char **ret, size_t *ret_len);
+/* The same, lent until the writer is used again: for many values, one after the other.
+ */
+int json_writer_lend(struct json_writer *w, const char **ret, size_t *ret_len);
 
 #endif

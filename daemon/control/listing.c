@@ -1,9 +1,8 @@
 /*
  * listing.c - all managed certificates, or those that are asked for.
  *
- * Handler of /v1/certificates. The list is written in pages, each when the client has
- * read the one before, so that memory doesn't grow with the inventory; and no turn of
- * the loop looks at more than a page, however few match.
+ * Handler of /v1/certificates. The list is written in pages, and each certificate on a
+ * line of its own, so that neither side needs more memory where there are more.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -11,40 +10,32 @@
 #include <string.h>
 
 #include <event2/buffer.h>
-#include <event2/event.h>
 
 #include "control/facts.h"
 #include "control/filter.h"
 #include "control/named.h"
+#include "control/pages.h"
 #include "control/routes.h"
 #include "json.h"
-#include "platform/clock.h"
-
-#define PAGE 200
 
 struct listing {
 	const struct service *service;
-	struct evhttp_request *http;
 	struct filter filter;
 	struct json_writer *writer;
-	struct evbuffer *page;
-	struct event *again; /* for the next page where this one is empty */
-	char *seen;          /* the last one looked at */
-	char *written;       /* the last one written */
-	size_t remaining;    /* that may be written in all */
-	size_t looked;       /* at so many for this page */
-	bool more;           /* there is one that may not be written any more */
-	bool ended;          /* the page is the last one */
+	struct evbuffer *page; /* that is being made */
+	char *seen;            /* the last one looked at */
+	char *written;         /* the last one written */
+	size_t remaining;      /* that may be written in all */
+	bool begun;
+	bool more; /* there is one that may not be written any more */
 };
 
 static void
-listing_free(struct listing *l)
+listing_free(void *arg)
 {
+	struct listing *l = arg;
+
 	json_writer_free(l->writer);
-	if (l->page != NULL)
-		evbuffer_free(l->page);
-	if (l->again != NULL)
-		event_free(l->again);
 	filter_clear(&l->filter);
 	free(l->seen);
 	free(l->written);
@@ -65,27 +56,40 @@ remember(char **field, const char *name)
 	return 0;
 }
 
+/* What is in the writer, with something before and after it. */
+static int
+add_value(struct listing *l, const char *before, const char *after)
+{
+	const char *text;
+	size_t len;
+	int r = json_writer_lend(l->writer, &text, &len);
+
+	if (r < 0)
+		return r;
+	if (evbuffer_add(l->page, before, strlen(before)) < 0 ||
+	    evbuffer_add(l->page, text, len) < 0 ||
+	    evbuffer_add(l->page, after, strlen(after)) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
 static int
 add(struct listing *l, const struct facts *facts, const struct view *view)
 {
-	_cleanup_free_ char *text = NULL;
-	size_t len;
 	int r;
 
 	view_write(l->writer, facts, view);
-	r = json_writer_steal(l->writer, &text, &len);
+	r = add_value(l, l->written != NULL ? ",\n" : "", "");
 	if (r < 0)
 		return r;
-	if (evbuffer_add_printf(l->page, "%s", l->written != NULL ? ",\n" : "") < 0 ||
-	    evbuffer_add(l->page, text, len) < 0)
-		return -ENOMEM;
 	l->remaining--;
 	return remember(&l->written, facts->certificate->name);
 }
 
 static int
-consider(struct listing *l, const struct facts *facts)
+consider_cb(const struct facts *facts, void *arg)
 {
+	struct listing *l = arg;
 	struct view view;
 
 	view_judge(facts, &view);
@@ -98,109 +102,35 @@ consider(struct listing *l, const struct facts *facts)
 }
 
 static int
-row_cb(const struct certificate *c, void *arg)
+begin(struct listing *l)
 {
-	struct listing *l = arg;
-	const struct service *s = l->service;
-	struct facts facts;
-	int r;
+	static const char text[] = "{\"certificates\":[";
 
-	l->looked++;
-	r = facts_load(
-	    &facts, s->means.store, s->config, s->means.renewals, c, clock_now());
-	if (r == 0)
-		r = consider(l, &facts);
-	facts_clear(&facts);
-	return r == 0 ? remember(&l->seen, c->name) : r;
+	if (l->begun)
+		return 0;
+	l->begun = true;
+	return evbuffer_add(l->page, text, strlen(text)) < 0 ? -ENOMEM : 0;
 }
 
 static int
 add_end(struct listing *l)
 {
-	_cleanup_free_ char *text = NULL;
-	int r;
-
 	/* A value alone is JSON, too. */
 	json_put_string(l->writer, l->more ? l->written : NULL);
-	r = json_writer_steal(l->writer, &text, NULL);
-	if (r < 0)
-		return r;
-	return evbuffer_add_printf(l->page, "],\"next\":%s}\n", text) < 0 ? -ENOMEM : 0;
+	return add_value(l, "],\"next\":", "}\n");
 }
 
-/* The next page into l->page, with the end where it is the last one. */
 static int
-fill_page(struct listing *l)
-{
-	int r;
-
-	l->looked = 0;
-	r = certificate_walk(l->service->means.store, l->seen, PAGE, row_cb, l);
-	if (r < 0 && r != -ECANCELED)
-		return r;
-	if (!l->more && l->looked == PAGE)
-		return 0;
-	l->ended = true;
-	return add_end(l);
-}
-
-/* ---- page after page ---- */
-
-static void
-finish(struct listing *l)
-{
-	call_attend(l->http, NULL, NULL);
-	evhttp_send_reply_end(l->http);
-	listing_free(l);
-}
-
-static void page_sent_cb(struct evhttp_connection *connection, void *arg);
-
-static void
-send_page(struct listing *l)
-{
-	static const struct timeval soon = { 0 };
-
-	if (evbuffer_get_length(l->page) > 0)
-		evhttp_send_reply_chunk_with_cb(l->http, l->page, page_sent_cb, l);
-	else
-		event_add(l->again, &soon);
-}
-
-/* Where reading fails in the middle the answer just ends: what the client has is no
- * JSON then, and that is all that can still be said. */
-static void
-go_on(struct listing *l)
-{
-	if (!l->ended && fill_page(l) == 0)
-		send_page(l);
-	else
-		finish(l);
-}
-
-static void
-page_sent_cb(struct evhttp_connection *connection, void *arg)
-{
-	(void)connection;
-	go_on(arg);
-}
-
-static void
-again_cb(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	go_on(arg);
-}
-
-static void
-closed_cb(struct evhttp_connection *connection, void *arg)
+fill(struct evbuffer *page, void *arg)
 {
 	struct listing *l = arg;
+	int r;
 
-	(void)connection;
-	call_abandon(l->http);
-	listing_free(l);
+	l->page = page;
+	r = begin(l);
+	if (r == 0)
+		r = facts_walk(l->service, &l->seen, FACTS_ALL, consider_cb, l);
+	return r == 0 || r == -ECANCELED ? add_end(l) : r;
 }
 
 /* ---- the request ---- */
@@ -215,35 +145,15 @@ listing_new(struct call *call, struct filter *filter, size_t limit, const char *
 	if (l == NULL)
 		return NULL;
 	l->service = call->service;
-	l->http = call->http;
 	l->remaining = limit;
 	l->writer = json_writer_new();
-	l->page = evbuffer_new();
-	l->again = evtimer_new(call->service->means.base, again_cb, l);
-	if (l->writer == NULL || l->page == NULL || l->again == NULL ||
-	    (after != NULL && remember(&l->seen, after) < 0) ||
-	    evbuffer_add_printf(l->page, "{\"certificates\":[") < 0) {
+	if (l->writer == NULL || (after != NULL && remember(&l->seen, after) < 0)) {
 		listing_free(l);
 		return NULL;
 	}
 	l->filter = *filter;
 	*filter = (struct filter){ 0 };
 	return l;
-}
-
-static void
-start_listing(struct call *call, struct listing *l)
-{
-	if (fill_page(l) < 0) {
-		named_refuse(call, 500, "the inventory cannot be read");
-		listing_free(l);
-		return;
-	}
-	evhttp_add_header(evhttp_request_get_output_headers(l->http), "Content-Type",
-	    "application/json");
-	call_attend(l->http, closed_cb, l);
-	evhttp_send_reply_start(l->http, 200, "OK");
-	send_page(l);
 }
 
 static int
@@ -291,6 +201,8 @@ read_query(struct call *call, struct filter *filter, size_t *limit)
 void
 certificates_list(struct call *call)
 {
+	static const struct pages_source source = { "application/json", fill,
+		listing_free };
 	_cleanup_(filter_clear) struct filter filter = { 0 };
 	struct listing *l;
 	size_t limit = 0;
@@ -298,8 +210,10 @@ certificates_list(struct call *call)
 	if (read_query(call, &filter, &limit) < 0)
 		return;
 	l = listing_new(call, &filter, limit, call_parameter(call, "after"));
-	if (l == NULL)
+	if (l == NULL) {
 		named_refuse(call, 500, "no memory");
-	else
-		start_listing(call, l);
+	} else if (pages_send(call, &source, l) < 0) {
+		named_refuse(call, 500, "the inventory cannot be read");
+		listing_free(l);
+	}
 }

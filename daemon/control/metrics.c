@@ -2,8 +2,7 @@
  * metrics.c - everything that is counted, as Prometheus reads it.
  *
  * Handler of /metrics. All samples of a metric stand together, so the inventory is
- * walked once for each that is about certificates; a page in each turn of the loop, the
- * next when the client has read the one before.
+ * walked once for each that is about certificates, in pages.
  */
 #include "platform/metrics.h"
 
@@ -14,17 +13,15 @@
 #include <string.h>
 
 #include <event2/buffer.h>
-#include <event2/event.h>
 
 #include "challenge/responder.h"
 #include "control/facts.h"
 #include "control/named.h"
+#include "control/pages.h"
 #include "control/routes.h"
 #include "control/view.h"
 #include "platform/clock.h"
 #include "schedule/schedule.h"
-
-#define PAGE 200
 
 typedef void family_fn(struct buffer *out, const struct facts *f, const struct view *v);
 
@@ -34,35 +31,33 @@ static family_fn write_not_before, write_not_after, write_renewal, write_last_su
 /* What is about certificates. */
 static const struct family {
 	enum metric metric;
-	bool row_only; /* needs nothing but the certificate's row */
+	enum facts_need need;
 	family_fn *write;
 } families[] = {
-	{ METRIC_NOT_BEFORE, false, write_not_before },
-	{ METRIC_NOT_AFTER, false, write_not_after },
-	{ METRIC_RENEWAL, true, write_renewal },
-	{ METRIC_LAST_SUCCESS, true, write_last_success },
-	{ METRIC_FAILURES, true, write_failures },
-	{ METRIC_STATE, false, write_state },
-	{ METRIC_HEALTH, false, write_health },
-	{ METRIC_DEPLOYMENT_STATE, false, write_deployments },
-	{ METRIC_ROLLED_BACK, false, write_rolled_back },
+	{ METRIC_NOT_BEFORE, FACTS_ALL, write_not_before },
+	{ METRIC_NOT_AFTER, FACTS_ALL, write_not_after },
+	{ METRIC_RENEWAL, FACTS_ROW, write_renewal },
+	{ METRIC_LAST_SUCCESS, FACTS_ROW, write_last_success },
+	{ METRIC_FAILURES, FACTS_ROW, write_failures },
+	{ METRIC_STATE, FACTS_ALL, write_state },
+	{ METRIC_HEALTH, FACTS_ALL, write_health },
+	{ METRIC_DEPLOYMENT_STATE, FACTS_ALL, write_deployments },
+	{ METRIC_ROLLED_BACK, FACTS_ALL, write_rolled_back },
 };
 
 struct scrape {
 	const struct service *service;
-	struct evhttp_request *http;
-	struct event *again;
 	struct buffer text;
-	size_t family;
-	char *seen; /* the last certificate of this family */
-	size_t looked;
+	size_t family; /* the next is a page of this one */
+	char *seen;    /* the last certificate of it */
+	bool begun;    /* the daemon's own are said */
 };
 
 static void
-scrape_free(struct scrape *s)
+scrape_free(void *arg)
 {
-	if (s->again != NULL)
-		event_free(s->again);
+	struct scrape *s = arg;
+
 	buffer_free(&s->text);
 	free(s->seen);
 	free(s);
@@ -162,33 +157,16 @@ write_rolled_back(struct buffer *out, const struct facts *f, const struct view *
 }
 
 static int
-remember(struct scrape *s, const char *name)
-{
-	free(s->seen);
-	s->seen = strdup(name);
-	return s->seen != NULL ? 0 : -ENOMEM;
-}
-
-static int
-row_cb(const struct certificate *c, void *arg)
+write_cb(const struct facts *f, void *arg)
 {
 	struct scrape *s = arg;
 	const struct family *family = &families[s->family];
-	struct facts facts = { .certificate = c, .now = clock_now() };
 	struct view view = { 0 };
-	int r = 0;
 
-	s->looked++;
-	if (!family->row_only)
-		r = facts_load(&facts, s->service->means.store, s->service->config,
-		    s->service->means.renewals, c, facts.now);
-	if (r == 0 && !family->row_only)
-		view_judge(&facts, &view);
-	if (r == 0)
-		family->write(&s->text, &facts, &view);
-	if (!family->row_only)
-		facts_clear(&facts);
-	return r == 0 ? remember(s, c->name) : r;
+	if (family->need == FACTS_ALL)
+		view_judge(f, &view);
+	family->write(&s->text, f, &view);
+	return s->text.failed ? -ENOMEM : 0;
 }
 
 /* ---- the daemon ---- */
@@ -243,114 +221,57 @@ write_daemon(const struct service *s, struct buffer *out)
 
 /* ---- page after page ---- */
 
-/* The next page into s->text; nothing is left in it where all is said. */
+/* The next page into s->text. */
 static int
-fill_page(struct scrape *s)
+write_page(struct scrape *s)
 {
+	const struct family *family = &families[s->family];
 	int r;
 
-	if (s->family == ELEMENTS(families))
-		return 0;
+	if (!s->begun) {
+		write_daemon(s->service, &s->text);
+		s->begun = true;
+		return 1;
+	}
 	if (s->seen == NULL)
-		metrics_write_head(&s->text, families[s->family].metric);
-	s->looked = 0;
-	r = certificate_walk(s->service->means.store, s->seen, PAGE, row_cb, s);
-	if (r < 0 || s->text.failed)
-		return r < 0 ? r : -ENOMEM;
-	if (s->looked < PAGE) {
-		s->family++;
-		free(s->seen);
-		s->seen = NULL;
-	}
-	return 0;
+		metrics_write_head(&s->text, family->metric);
+	r = facts_walk(s->service, &s->seen, family->need, write_cb, s);
+	if (r != 0)
+		return r;
+	free(s->seen);
+	s->seen = NULL;
+	return ++s->family < ELEMENTS(families);
 }
 
-static void
-finish(struct scrape *s)
-{
-	call_attend(s->http, NULL, NULL);
-	evhttp_send_reply_end(s->http);
-	scrape_free(s);
-}
-
-static void page_sent_cb(struct evhttp_connection *connection, void *arg);
-
-static void
-send_page(struct scrape *s)
-{
-	static const struct timeval soon = { 0 };
-	struct evbuffer *page = evbuffer_new();
-
-	if (page == NULL || evbuffer_add(page, s->text.data, s->text.len) < 0) {
-		if (page != NULL)
-			evbuffer_free(page);
-		finish(s); /* it ends early: the scraper has what there was */
-		return;
-	}
-	if (s->text.len > 0)
-		evhttp_send_reply_chunk_with_cb(s->http, page, page_sent_cb, s);
-	else
-		event_add(s->again, &soon);
-	evbuffer_free(page);
-	buffer_free(&s->text);
-	s->text = (struct buffer){ 0 };
-}
-
-static void
-go_on(struct scrape *s)
-{
-	if (s->family == ELEMENTS(families) || fill_page(s) < 0)
-		finish(s);
-	else
-		send_page(s);
-}
-
-static void
-page_sent_cb(struct evhttp_connection *connection, void *arg)
-{
-	(void)connection;
-	go_on(arg);
-}
-
-static void
-again_cb(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	go_on(arg);
-}
-
-static void
-closed_cb(struct evhttp_connection *connection, void *arg)
+static int
+fill(struct evbuffer *page, void *arg)
 {
 	struct scrape *s = arg;
+	int r = write_page(s);
 
-	(void)connection;
-	call_abandon(s->http);
-	scrape_free(s);
+	if (r >= 0 &&
+	    (s->text.failed || evbuffer_add(page, s->text.data, s->text.len) < 0))
+		r = -ENOMEM;
+	buffer_clear(&s->text);
+	return r;
 }
 
 void
 metrics_show(struct call *call)
 {
+	static const struct pages_source source = {
+		"text/plain; version=0.0.4; charset=utf-8", fill, scrape_free
+	};
 	struct scrape *s;
 
 	if (call_unknown_parameter(call, ""))
 		return;
 	s = calloc(1, sizeof(*s));
 	if (s != NULL)
-		s->again = evtimer_new(call->service->means.base, again_cb, s);
-	if (s == NULL || s->again == NULL) {
-		free(s);
+		s->service = call->service;
+	if (s == NULL || pages_send(call, &source, s) < 0) {
 		named_refuse(call, 500, "no memory");
-		return;
+		if (s != NULL)
+			scrape_free(s);
 	}
-	s->service = call->service;
-	s->http = call->http;
-	write_daemon(s->service, &s->text);
-	evhttp_add_header(evhttp_request_get_output_headers(s->http), "Content-Type",
-	    "text/plain; version=0.0.4; charset=utf-8");
-	call_attend(s->http, closed_cb, s);
-	evhttp_send_reply_start(s->http, 200, "OK");
-	send_page(s);
 }

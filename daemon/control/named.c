@@ -37,8 +37,7 @@ named_write(struct json_writer *w, const struct service *s, const struct certifi
 	struct view view;
 	int r;
 
-	r = facts_load(
-	    &facts, s->means.store, s->config, s->means.renewals, c, clock_now());
+	r = facts_load(&facts, s, c);
 	if (r == 0) {
 		view_judge(&facts, &view);
 		view_write(w, &facts, &view);

@@ -27,14 +27,12 @@
 #endif
 
 #define TICK_MAX_S 120
-#define PAGE       100
 
 /* One answer to /v1/status that is being counted together. */
 struct tally {
 	struct call call; /* without query and name */
 	struct event *next_page;
 	char *after;
-	size_t in_page;
 	size_t states[VIEW_STATES];
 	size_t healths[VIEW_HEALTHS];
 	size_t activities[VIEW_ACTIVITIES];
@@ -227,28 +225,16 @@ send_status(struct tally *t)
 /* ---- counting ---- */
 
 static int
-count_cb(const struct certificate *c, void *arg)
+count_cb(const struct facts *f, void *arg)
 {
 	struct tally *t = arg;
-	const struct service *s = t->call.service;
-	struct facts facts;
 	struct view view;
-	int r;
 
-	r = facts_load(
-	    &facts, s->means.store, s->config, s->means.renewals, c, clock_now());
-	if (r == 0) {
-		view_judge(&facts, &view);
-		t->states[view.state]++;
-		t->healths[view.health]++;
-		t->activities[view.activity]++;
-		t->in_page++;
-		free(t->after);
-		t->after = strdup(c->name);
-		r = t->after != NULL ? 0 : -ENOMEM;
-	}
-	facts_clear(&facts);
-	return r;
+	view_judge(f, &view);
+	t->states[view.state]++;
+	t->healths[view.health]++;
+	t->activities[view.activity]++;
+	return 0;
 }
 
 static void
@@ -273,12 +259,11 @@ count_page_cb(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	t->in_page = 0;
-	r = certificate_walk(t->call.service->means.store, t->after, PAGE, count_cb, t);
-	if (r < 0 || t->in_page < PAGE)
-		finish(t, r);
-	else
+	r = facts_walk(t->call.service, &t->after, FACTS_ALL, count_cb, t);
+	if (r > 0)
 		event_add(t->next_page, &soon);
+	else
+		finish(t, r);
 }
 
 static void

@@ -63,8 +63,9 @@ renew_reason_name(enum renew_reason reason)
 }
 
 static int
-read_row(struct statement *q, struct certificate *c)
+read_row(struct statement *q, void *row)
 {
+	struct certificate *c = row;
 	int r;
 
 	c->id = column_integer(q);
@@ -120,6 +121,14 @@ certificate_free(struct certificate *c)
 		clear(c);
 	free(c);
 	return NULL;
+}
+
+void
+certificate_free_all(struct certificate *rows, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		clear(&rows[i]);
+	free(rows);
 }
 
 /* The one row of a statement that is ready to run. */
@@ -397,17 +406,14 @@ certificate_bundled(struct store *s, int64_t after, int64_t before,
 }
 
 int
-certificate_walk(struct store *s, const char *after, size_t limit,
-    int (*cb)(const struct certificate *c, void *arg), void *arg)
+certificate_walk(
+    struct store *s, int (*cb)(const struct certificate *c, void *arg), void *arg)
 {
 	struct statement *q = store_read(s,
-	    "SELECT " COLUMNS " FROM certificates WHERE removed_at = 0 AND name > ?"
-	    " ORDER BY name LIMIT ?");
+	    "SELECT " COLUMNS " FROM certificates WHERE removed_at = 0 ORDER BY name");
 	struct certificate c = { 0 };
 	int r;
 
-	bind_text(q, after != NULL ? after : "");
-	bind_integer(q, limit > 0 ? (int64_t)limit : -1);
 	while ((r = statement_step(q)) == 1) {
 		r = read_row(q, &c);
 		if (r == 0)
@@ -419,4 +425,27 @@ certificate_walk(struct store *s, const char *after, size_t limit,
 		}
 	}
 	return r;
+}
+
+int
+certificate_page(struct store *s, const char *after, size_t limit,
+    struct certificate **ret, size_t *ret_count)
+{
+	struct statement *q = store_read(s,
+	    "SELECT " COLUMNS
+	    " FROM certificates WHERE name > ? ORDER BY name LIMIT ?");
+	void *rows;
+	size_t count;
+	int r;
+
+	bind_text(q, after != NULL ? after : "");
+	bind_integer(q, (int64_t)limit);
+	r = statement_all(q, sizeof(struct certificate), read_row, &rows, &count);
+	if (r < 0) {
+		certificate_free_all(rows, count);
+		return r;
+	}
+	*ret = rows;
+	*ret_count = count;
+	return 0;
 }

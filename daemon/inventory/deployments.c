@@ -50,8 +50,9 @@ deployment_save(struct store *s, const struct deployment *d)
 }
 
 static int
-read_row(struct statement *q, struct deployment *d)
+read_row(struct statement *q, void *row)
 {
+	struct deployment *d = row;
 	int r;
 
 	d->certificate = column_integer(q);
@@ -72,33 +73,17 @@ read_row(struct statement *q, struct deployment *d)
 	return r;
 }
 
-int
-deployment_list(
-    struct store *s, int64_t certificate, struct deployment **ret, size_t *ret_count)
+#define COLUMNS                                                                      \
+  "d.certificate, target, state, at, detail, d.bundled, d.failures, d.next_attempt," \
+  " deployed_at, verified_at, hurry_at"
+
+static int
+take_all(struct statement *q, struct deployment **ret, size_t *ret_count)
 {
-	struct statement *q = store_read(s,
-	    "SELECT certificate, target, state, at, detail, bundled, failures, next_attempt,"
-	    " deployed_at, verified_at, hurry_at"
-	    " FROM deployments WHERE certificate = ? ORDER BY target");
-	struct deployment *rows = NULL;
-	size_t count = 0;
-	int r;
+	void *rows;
+	size_t count;
+	int r = statement_all(q, sizeof(struct deployment), read_row, &rows, &count);
 
-	bind_integer(q, certificate);
-	while ((r = statement_step(q)) == 1) {
-		struct deployment *grown = reallocarray(rows, count + 1, sizeof(*rows));
-
-		if (grown == NULL) {
-			r = -ENOMEM;
-			break;
-		}
-		rows = grown;
-		rows[count] = (struct deployment){ 0 };
-		r = read_row(q, &rows[count++]);
-		if (r < 0)
-			break;
-	}
-	statement_reset(q);
 	if (r < 0) {
 		deployment_free_all(rows, count);
 		return r;
@@ -122,6 +107,32 @@ deployment_any_since(struct store *s, const char *target, int64_t since, int64_t
 	any = statement_step(q) == 1;
 	statement_reset(q);
 	return any;
+}
+
+int
+deployment_list(
+    struct store *s, int64_t certificate, struct deployment **ret, size_t *ret_count)
+{
+	struct statement *q = store_read(s,
+	    "SELECT " COLUMNS " FROM deployments d WHERE certificate = ?"
+	    " ORDER BY target");
+
+	bind_integer(q, certificate);
+	return take_all(q, ret, ret_count);
+}
+
+int
+deployment_between(struct store *s, const char *first, const char *last,
+    struct deployment **ret, size_t *ret_count)
+{
+	struct statement *q = store_read(s,
+	    "SELECT " COLUMNS " FROM certificates c"
+	    " CROSS JOIN deployments d ON d.certificate = c.id"
+	    " WHERE c.name BETWEEN ? AND ? ORDER BY c.name, target");
+
+	bind_text(q, first);
+	bind_text(q, last);
+	return take_all(q, ret, ret_count);
 }
 
 int

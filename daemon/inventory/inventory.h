@@ -169,10 +169,16 @@ int certificate_count(struct store *s, int64_t *ret_all, int64_t *ret_failing);
  * ret_name (may be NULL) is to be freed. */
 int certificate_next(struct store *s, int64_t after, int64_t *ret_at, char **ret_name,
     enum renew_reason *ret_reason);
-/* All that aren't removed, by name, beginning after the name `after` (NULL: the first),
- * at most limit (0: all). */
-int certificate_walk(struct store *s, const char *after, size_t limit,
-    int (*cb)(const struct certificate *c, void *arg), void *arg);
+/* All that aren't removed, by name. */
+int certificate_walk(
+    struct store *s, int (*cb)(const struct certificate *c, void *arg), void *arg);
+/* At most `limit` by name, with those that are removed, beginning after the name
+ * `after` (NULL: the first). What stands in other tables of all with names from that of
+ * the first to that of the last of them X_between() reads: rows in the order of these
+ * names, so that one pass brings all together. */
+int certificate_page(struct store *s, const char *after, size_t limit,
+    struct certificate **ret, size_t *ret_count);
+void certificate_free_all(struct certificate *rows, size_t count);
 
 /* The same by id, in batches that cost no more where there are many: ids above `after`;
  * return how many, or negative. */
@@ -268,6 +274,9 @@ struct issued {
 int issued_insert(struct store *s, struct issued *i);
 /* The current ones of a certificate, in no special order: at most 2 rows. */
 int issued_current(struct store *s, int64_t certificate, bool with_secrets,
+    struct issued **ret, size_t *ret_count);
+/* The same without secrets, of many (see certificate_page()). */
+int issued_between(struct store *s, const char *first, const char *last,
     struct issued **ret, size_t *ret_count);
 /* One, with its secrets. */
 int issued_get(struct store *s, int64_t id, struct issued **ret);
@@ -406,6 +415,8 @@ int deployment_list(
 /* Has this target taken anything, of any certificate, from then until now? */
 bool deployment_any_since(
     struct store *s, const char *target, int64_t since, int64_t now);
+int deployment_between(struct store *s, const char *first, const char *last,
+    struct deployment **ret, size_t *ret_count);
 int deployment_delete(struct store *s, int64_t certificate, const char *target);
 void deployment_free_all(struct deployment *rows, size_t count);
 
@@ -422,9 +433,12 @@ struct rollback {
 	int64_t seen_at; /* that target was seen to serve them since; 0: not yet */
 };
 int rollback_get(struct store *s, int64_t certificate, struct rollback **ret);
+int rollback_between(struct store *s, const char *first, const char *last,
+    struct rollback **ret, size_t *ret_count);
 int rollback_save(struct store *s, const struct rollback *r); /* insert or replace */
 int rollback_delete(struct store *s, int64_t certificate);
 struct rollback *rollback_free(struct rollback *r);
+void rollback_free_all(struct rollback *rows, size_t count);
 
 /* ---- clocks that were wrong ---- */
 

@@ -103,8 +103,9 @@ issued_insert(struct store *s, struct issued *i)
 }
 
 static int
-read_row(struct statement *q, bool with_secrets, struct issued *i)
+read_row(struct statement *q, void *row)
 {
+	struct issued *i = row;
 	int r;
 
 	i->id = column_integer(q);
@@ -139,22 +140,63 @@ read_row(struct statement *q, bool with_secrets, struct issued *i)
 	i->superseded = column_integer(q) != 0;
 	i->ocsp_status = (int)column_integer(q);
 	i->ocsp_next_update = column_integer(q);
-	if (r == 0 && with_secrets)
-		r = column_secret(q, &i->key.data, &i->key.len);
-	if (r == 0 && with_secrets)
-		r = column_copy(q, &i->chain);
 	return r;
 }
 
-#define COLUMNS                                                                       \
-  "id, certificate, key_type, account, not_before, not_after, issued_at, revoked_at," \
-  " coalesce((SELECT suggested_at FROM renewal_info WHERE issued = issued.id), 0),"   \
-  " ca, names, profile, serial, fingerprint, issuer, top, spki, wish, missing,"       \
-  " EXISTS (SELECT 1 FROM compromised_keys k WHERE k.spki = issued.spki),"            \
-  " EXISTS (SELECT 1 FROM revocations r WHERE r.issued = issued.id AND r.waits = 1)," \
-  " coalesce((SELECT status FROM ocsp o WHERE o.issued = issued.id), 0),"             \
-  " coalesce((SELECT next_update FROM ocsp o WHERE o.issued = issued.id), 0)"
-#define WHERE " FROM issued WHERE certificate = ? AND current = 1 ORDER BY key_type"
+static int
+read_secret_row(struct statement *q, void *row)
+{
+	struct issued *i = row;
+	int r = read_row(q, row);
+
+	if (r == 0)
+		r = column_secret(q, &i->key.data, &i->key.len);
+	return r == 0 ? column_copy(q, &i->chain) : r;
+}
+
+#define COLUMNS                                                                  \
+  "i.id, certificate, key_type, account, not_before, not_after, issued_at,"      \
+  " revoked_at,"                                                                 \
+  " coalesce((SELECT suggested_at FROM renewal_info WHERE issued = i.id), 0),"   \
+  " ca, names, profile, serial, fingerprint, issuer, top, spki, wish, missing,"  \
+  " EXISTS (SELECT 1 FROM compromised_keys k WHERE k.spki = i.spki),"            \
+  " EXISTS (SELECT 1 FROM revocations r WHERE r.issued = i.id AND r.waits = 1)," \
+  " coalesce((SELECT status FROM ocsp o WHERE o.issued = i.id), 0),"             \
+  " coalesce((SELECT next_update FROM ocsp o WHERE o.issued = i.id), 0)"
+#define WHERE " FROM issued i WHERE certificate = ? AND current = 1"
+
+/* By key type, within a certificate: two at most, so a sort costs less here than there.
+ */
+static void
+order(struct issued *rows, size_t count)
+{
+	for (size_t k = 1; k < count; k++)
+		if (rows[k - 1].certificate == rows[k].certificate &&
+		    rows[k - 1].key_type > rows[k].key_type) {
+			struct issued row = rows[k];
+
+			rows[k] = rows[k - 1];
+			rows[k - 1] = row;
+		}
+}
+
+static int
+take_all(struct statement *q, int (*read)(struct statement *q, void *row),
+    struct issued **ret, size_t *ret_count)
+{
+	void *rows;
+	size_t count;
+	int r = statement_all(q, sizeof(struct issued), read, &rows, &count);
+
+	if (r < 0) {
+		issued_free_all(rows, count);
+		return r;
+	}
+	*ret = rows;
+	order(*ret, count);
+	*ret_count = count;
+	return 0;
+}
 
 int
 issued_current(struct store *s, int64_t certificate, bool with_secrets,
@@ -163,33 +205,30 @@ issued_current(struct store *s, int64_t certificate, bool with_secrets,
 	struct statement *q = with_secrets
 	    ? store_read(s, "SELECT " COLUMNS ", key, chain" WHERE)
 	    : store_read(s, "SELECT " COLUMNS WHERE);
-	struct issued *rows = calloc(2, sizeof(*rows));
-	size_t count = 0;
-	int r;
 
-	if (rows == NULL)
-		return -ENOMEM;
 	bind_integer(q, certificate);
-	while ((r = statement_step(q)) == 1 && count < 2) {
-		r = read_row(q, with_secrets, &rows[count++]);
-		if (r < 0)
-			break;
-	}
-	statement_reset(q);
-	if (r < 0) {
-		issued_free_all(rows, count);
-		return r;
-	}
-	*ret = rows;
-	*ret_count = count;
-	return 0;
+	return take_all(q, with_secrets ? read_secret_row : read_row, ret, ret_count);
+}
+
+int
+issued_between(struct store *s, const char *first, const char *last,
+    struct issued **ret, size_t *ret_count)
+{
+	struct statement *q = store_read(s,
+	    "SELECT " COLUMNS " FROM certificates c"
+	    " CROSS JOIN issued i ON i.certificate = c.id AND i.current = 1"
+	    " WHERE c.name BETWEEN ? AND ? ORDER BY c.name");
+
+	bind_text(q, first);
+	bind_text(q, last);
+	return take_all(q, read_row, ret, ret_count);
 }
 
 int
 issued_get(struct store *s, int64_t id, struct issued **ret)
 {
 	struct statement *q =
-	    store_read(s, "SELECT " COLUMNS ", key, chain FROM issued WHERE id = ?");
+	    store_read(s, "SELECT " COLUMNS ", key, chain FROM issued i WHERE id = ?");
 	struct issued *row = calloc(1, sizeof(*row));
 	int r;
 
@@ -198,7 +237,7 @@ issued_get(struct store *s, int64_t id, struct issued **ret)
 	bind_integer(q, id);
 	r = statement_step(q);
 	if (r == 1) {
-		r = read_row(q, true, row);
+		r = read_secret_row(q, row);
 		statement_reset(q);
 	} else if (r == 0) {
 		r = -ENOENT;

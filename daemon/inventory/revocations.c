@@ -15,10 +15,12 @@ static_assert(ACME_REASON_UNSPECIFIED == 0 && ACME_REASON_KEY_COMPROMISE == 1 &&
 	ACME_REASON_SUPERSEDED == 4 && ACME_REASON_CESSATION_OF_OPERATION == 5,
     "stored");
 
-#define SELECT                                                              \
-  "SELECT r.issued, r.reason, r.waits, r.removal, r.asked_at, r.failures,"  \
+#define COLUMNS                                                             \
+  "r.issued, r.reason, r.waits, r.removal, r.asked_at, r.failures,"         \
   " r.next_attempt, r.detail, i.certificate, c.name, i.key_type, i.serial," \
-  " i.not_after FROM revocations r JOIN issued i ON i.id = r.issued"        \
+  " i.not_after"
+#define SELECT                                                             \
+  "SELECT " COLUMNS " FROM revocations r JOIN issued i ON i.id = r.issued" \
   " JOIN certificates c ON c.id = i.certificate "
 
 int
@@ -42,8 +44,9 @@ revocation_ask(struct store *s, const struct revocation *r)
 }
 
 static int
-read_row(struct statement *q, struct revocation *r)
+read_row(struct statement *q, void *row)
 {
+	struct revocation *r = row;
 	int e;
 
 	r->issued = column_integer(q);
@@ -75,37 +78,14 @@ revocation_free_all(struct revocation *rows, size_t count)
 	free(rows);
 }
 
-/* Room for one more, in steps. */
-static void *
-grow(void *rows, size_t count, size_t size)
-{
-	if (count % DUE_MAX != 0)
-		return rows;
-	return reallocarray(rows, count + DUE_MAX, size);
-}
-
 /* All rows of a statement that is ready to run. */
 static int
 take_all(struct statement *q, struct revocation **ret, size_t *ret_count)
 {
-	struct revocation *rows = NULL;
-	size_t count = 0;
-	int r;
+	void *rows;
+	size_t count;
+	int r = statement_all(q, sizeof(struct revocation), read_row, &rows, &count);
 
-	while ((r = statement_step(q)) == 1) {
-		struct revocation *grown = grow(rows, count, sizeof(*rows));
-
-		r = grown != NULL ? 0 : -ENOMEM;
-		if (r == 0) {
-			rows = grown;
-			rows[count] = (struct revocation){ 0 };
-			r = read_row(q, &rows[count++]);
-		}
-		if (r < 0) {
-			statement_reset(q);
-			break;
-		}
-	}
 	if (r < 0) {
 		revocation_free_all(rows, count);
 		return r;
@@ -123,6 +103,21 @@ revocation_list(
 	    store_read(s, SELECT "WHERE i.certificate = ? ORDER BY i.id");
 
 	bind_integer(q, certificate);
+	return take_all(q, ret, ret_count);
+}
+
+int
+revocation_between(struct store *s, const char *first, const char *last,
+    struct revocation **ret, size_t *ret_count)
+{
+	struct statement *q = store_read(s,
+	    "SELECT " COLUMNS " FROM certificates c"
+	    " CROSS JOIN issued i ON i.certificate = c.id"
+	    " CROSS JOIN revocations r ON r.issued = i.id"
+	    " WHERE c.name BETWEEN ? AND ? ORDER BY c.name, i.id");
+
+	bind_text(q, first);
+	bind_text(q, last);
 	return take_all(q, ret, ret_count);
 }
 
@@ -241,6 +236,18 @@ compromised_has(struct store *s, const char *spki)
 	return r;
 }
 
+static int
+read_compromised(struct statement *q, void *row)
+{
+	struct compromised_row *c = row;
+
+	c->issued = column_integer(q);
+	c->certificate = column_integer(q);
+	c->current = column_integer(q) != 0;
+	c->revocable = column_integer(q) != 0;
+	return 0;
+}
+
 int
 compromised_rows(struct store *s, const char *spki, int64_t now,
     struct compromised_row **ret, size_t *ret_count)
@@ -248,28 +255,14 @@ compromised_rows(struct store *s, const char *spki, int64_t now,
 	struct statement *q = store_read(s,
 	    "SELECT id, certificate, current, revoked_at = 0 AND not_after > ?"
 	    " FROM issued WHERE spki = ? ORDER BY id");
-	_cleanup_free_ struct compromised_row *rows = NULL;
-	size_t count = 0;
+	_cleanup_free_ void *rows = NULL;
 	int r;
 
 	bind_integer(q, now);
 	bind_text(q, spki);
-	while ((r = statement_step(q)) == 1) {
-		struct compromised_row *grown = grow(rows, count, sizeof(*rows));
-
-		if (grown == NULL) {
-			statement_reset(q);
-			return -ENOMEM;
-		}
-		rows = grown;
-		rows[count].issued = column_integer(q);
-		rows[count].certificate = column_integer(q);
-		rows[count].current = column_integer(q) != 0;
-		rows[count++].revocable = column_integer(q) != 0;
-	}
-	if (r < 0)
-		return r;
-	*ret = steal_ptr(rows);
-	*ret_count = count;
-	return 0;
+	r = statement_all(
+	    q, sizeof(struct compromised_row), read_compromised, &rows, ret_count);
+	if (r == 0)
+		*ret = steal_ptr(rows);
+	return r;
 }

@@ -37,6 +37,8 @@ int revocation_ask(struct store *s, const struct revocation *r);
 /* All of a certificate that aren't done. */
 int revocation_list(
     struct store *s, int64_t certificate, struct revocation **ret, size_t *ret_count);
+int revocation_between(struct store *s, const char *first, const char *last,
+    struct revocation **ret, size_t *ret_count);
 /* Some of those that may be tried now, the longest overdue first. */
 int revocation_due(
     struct store *s, int64_t now, struct revocation **ret, size_t *ret_count);

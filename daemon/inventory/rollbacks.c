@@ -7,9 +7,12 @@
 #include "inventory/inventory.h"
 #include "inventory/statement.h"
 
+#define COLUMNS "r.certificate, went_to, went_from, r.at, r.target, r.detail, r.seen_at"
+
 static int
-read_row(struct statement *q, struct rollback *row)
+read_row(struct statement *q, void *data)
 {
+	struct rollback *row = data;
 	int r;
 
 	row->certificate = column_integer(q);
@@ -29,9 +32,8 @@ int
 rollback_get(struct store *s, int64_t certificate, struct rollback **ret)
 {
 	_cleanup_(rollback_freep) struct rollback *row = calloc(1, sizeof(*row));
-	struct statement *q = store_read(s,
-	    "SELECT certificate, went_to, went_from, at, target, detail, seen_at"
-	    " FROM rollbacks WHERE certificate = ?");
+	struct statement *q =
+	    store_read(s, "SELECT " COLUMNS " FROM rollbacks r WHERE certificate = ?");
 	int r;
 
 	if (row == NULL)
@@ -45,6 +47,30 @@ rollback_get(struct store *s, int64_t certificate, struct rollback **ret)
 	if (r == 0)
 		*ret = steal_ptr(row);
 	return r;
+}
+
+int
+rollback_between(struct store *s, const char *first, const char *last,
+    struct rollback **ret, size_t *ret_count)
+{
+	struct statement *q = store_read(s,
+	    "SELECT " COLUMNS " FROM certificates c"
+	    " CROSS JOIN rollbacks r ON r.certificate = c.id"
+	    " WHERE c.name BETWEEN ? AND ? ORDER BY c.name");
+	void *rows;
+	size_t count;
+	int r;
+
+	bind_text(q, first);
+	bind_text(q, last);
+	r = statement_all(q, sizeof(struct rollback), read_row, &rows, &count);
+	if (r < 0) {
+		rollback_free_all(rows, count);
+		return r;
+	}
+	*ret = rows;
+	*ret_count = count;
+	return 0;
 }
 
 int
@@ -74,15 +100,21 @@ rollback_delete(struct store *s, int64_t certificate)
 	return statement_run(q);
 }
 
+void
+rollback_free_all(struct rollback *rows, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		free(rows[i].to);
+		free(rows[i].from);
+		free(rows[i].target);
+		free(rows[i].detail);
+	}
+	free(rows);
+}
+
 struct rollback *
 rollback_free(struct rollback *row)
 {
-	if (row == NULL)
-		return NULL;
-	free(row->to);
-	free(row->from);
-	free(row->target);
-	free(row->detail);
-	free(row);
+	rollback_free_all(row, row != NULL);
 	return NULL;
 }

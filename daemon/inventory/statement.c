@@ -149,6 +149,46 @@ statement_ids(struct statement *q, int64_t *ret_ids, size_t max)
 	return r < 0 ? r : count;
 }
 
+/* The next one, or NULL where there is no memory; room doubles. */
+static void *
+add_row(void **rows, size_t count, size_t size)
+{
+	char *grown = *rows;
+
+	if ((count & (count - 1)) == 0) /* 0, or a power of 2: it is full */
+		grown = reallocarray(*rows, count > 0 ? count * 2 : 1, size);
+	if (grown == NULL)
+		return NULL;
+	*rows = grown;
+	return memset(grown + count * size, 0, size);
+}
+
+int
+statement_all(struct statement *q, size_t size,
+    int (*read)(struct statement *q, void *row), void **ret, size_t *ret_count)
+{
+	void *rows = NULL;
+	size_t count = 0;
+	int r;
+
+	while ((r = statement_step(q)) == 1) {
+		void *row = add_row(&rows, count, size);
+
+		r = row != NULL ? 0 : -ENOMEM;
+		if (r == 0) {
+			count++;
+			r = read(q, row);
+		}
+		if (r < 0) {
+			statement_reset(q);
+			break;
+		}
+	}
+	*ret = rows;
+	*ret_count = count;
+	return r;
+}
+
 int64_t
 column_integer(struct statement *q)
 {

@@ -32,6 +32,11 @@ int statement_run(struct statement *q);
 /* To the end: the first column of at most max rows; its last parameter, a LIMIT, is
  * bound to that here. How many, or negative. */
 int statement_ids(struct statement *q, int64_t *ret_ids, size_t max);
+/* All rows of a statement that is ready to run, each of `size` bytes and zeroed before
+ * `read` fills it. Where that fails, too, *ret has those that there are, to be freed.
+ */
+int statement_all(struct statement *q, size_t size,
+    int (*read)(struct statement *q, void *row), void **ret, size_t *ret_count);
 /* Leaves a statement before its end. */
 void statement_reset(struct statement *q);
 

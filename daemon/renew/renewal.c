@@ -490,7 +490,7 @@ int
 renewals_repair_own(struct renewals *r)
 {
 	struct some own = { 0 };
-	int e = certificate_walk(r->means.store, NULL, 0, own_cb, &own);
+	int e = certificate_walk(r->means.store, own_cb, &own);
 
 	for (size_t i = 0; i < own.count && e == 0; i++)
 		repair_one(r->repair, own.ids[i]);

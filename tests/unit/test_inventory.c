@@ -515,6 +515,63 @@ START_TEST(deployments_and_removal)
 }
 END_TEST
 
+/* Whatever the order in which they came: by name, of these names only, and complete. */
+START_TEST(a_page_by_name)
+{
+	static const char *const names[] = { "d", "B", "c", "a" };
+	struct deployment d = { .state = DEPLOYMENT_FAILED, .detail = (char *)"no" };
+	struct certificate *page;
+	struct deployment *deployments;
+	struct issued *issued;
+	struct issued row;
+	int64_t ids[ELEMENTS(names)];
+	size_t count;
+	struct store *s;
+
+	make_dir();
+	s = open_store(NULL);
+	for (size_t i = 0; i < ELEMENTS(names); i++) {
+		ids[i] = add_certificate(s, names[i], 1);
+		d.certificate = ids[i];
+		d.target = (char *)"two";
+		ck_assert_int_eq(deployment_save(s, &d), 0);
+		d.target = (char *)"one";
+		ck_assert_int_eq(deployment_save(s, &d), 0);
+		row = a_row(ids[i], ACME_KEY_RSA_2048, "02");
+		ck_assert_int_eq(issued_insert(s, &row), 0);
+		row = a_row(ids[i], ACME_KEY_ECDSA_P256, "01");
+		ck_assert_int_eq(issued_insert(s, &row), 0);
+	}
+	ck_assert_int_eq(certificate_set_removed(s, ids[1], 5), 0);
+	ck_assert_int_eq(certificate_page(s, "A", 2, &page, &count), 0);
+	ck_assert_uint_eq(count, 2);
+	ck_assert_str_eq(page[0].name, "B");
+	ck_assert_int_eq(page[0].removed_at, 5);
+	ck_assert_str_eq(page[1].name, "c");
+	certificate_free_all(page, count);
+	ck_assert_int_eq(issued_between(s, "b", "C", &issued, &count), 0);
+	ck_assert_uint_eq(count, 4);
+	for (size_t i = 0; i < count; i++) {
+		ck_assert_int_eq(issued[i].certificate, ids[i < 2 ? 1 : 2]);
+		ck_assert_str_eq(issued[i].serial, i % 2 == 0 ? "01" : "02");
+		ck_assert_ptr_null(issued[i].chain);
+	}
+	issued_free_all(issued, count);
+	ck_assert_int_eq(deployment_between(s, "b", "c", &deployments, &count), 0);
+	ck_assert_uint_eq(count, 4);
+	for (size_t i = 0; i < count; i++) {
+		ck_assert_int_eq(deployments[i].certificate, ids[i < 2 ? 1 : 2]);
+		ck_assert_str_eq(deployments[i].target, i % 2 == 0 ? "one" : "two");
+	}
+	deployment_free_all(deployments, count);
+	ck_assert_int_eq(issued_between(s, "x", "z", &issued, &count), 0);
+	ck_assert_uint_eq(count, 0);
+	issued_free_all(issued, count);
+	store_close(s);
+	file_remove_tree(AT_FDCWD, dir);
+}
+END_TEST
+
 static int
 count_cb(const struct history_event *e, void *arg)
 {
@@ -1102,7 +1159,7 @@ SUITE("inventory", the_nth_of_the_same_names, a_clock_was_ahead,
     refuses_what_is_no_database, certificates_keep_all_fields, due_is_in_order,
     one_current_for_each_kind_of_key, orders_keep_their_key,
     accounts_by_ca_directory_and_key, another_key, account_states,
-    deployments_and_removal, history_is_in_order,
+    deployments_and_removal, a_page_by_name, history_is_in_order,
     history_is_forgotten_with_its_certificate, commits_are_told, commits_are_shared,
     the_log_stays_short, the_log_of_a_busy_loop_begins_anew,
     commits_come_on_a_busy_loop, a_failed_commit_loses_the_turn, damage_is_damage,

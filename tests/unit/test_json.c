@@ -555,6 +555,35 @@ START_TEST(test_write_to_nowhere)
 END_TEST
 
 /* All that was written can be read, and is the same. */
+/* Values one after the other, in the same memory. */
+START_TEST(test_write_lent)
+{
+	struct json_writer *w = json_writer_new();
+	const char *text = NULL;
+	char *last = NULL;
+	size_t len = 0;
+
+	json_open_array(w);
+	json_put_integer(w, 1);
+	json_put_integer(w, -2);
+	json_close_array(w);
+	ck_assert_int_eq(json_writer_lend(w, &text, &len), 0);
+	ck_assert_str_eq(text, "[1,-2]");
+	ck_assert_uint_eq(len, 6);
+	ck_assert_int_eq(json_writer_lend(w, &text, &len), -EINVAL);
+	json_open_object(w);
+	ck_assert_int_eq(json_writer_lend(w, &text, &len), -EINVAL);
+	json_put_string(w, NULL);
+	ck_assert_int_eq(json_writer_lend(w, &text, &len), 0);
+	ck_assert_str_eq(text, "null");
+	json_put_bool(w, true);
+	ck_assert_int_eq(json_writer_steal(w, &last, NULL), 0);
+	ck_assert_str_eq(last, "true");
+	free(last);
+	json_writer_free(w);
+}
+END_TEST
+
 START_TEST(test_round_trip)
 {
 	_cleanup_(json_writer_freep) struct json_writer *w = json_writer_new();
@@ -579,4 +608,5 @@ SUITE("json", test_getters, test_getters_take_anything, test_integers,
     test_strings_are_decoded, test_refused, test_names_that_only_look_alike,
     test_truncated_at_every_byte, test_every_byte_replaced, test_depth, test_size,
     test_values, test_many_names, test_write, test_write_broken_utf8,
-    test_write_wrong_nesting, test_write_deep, test_write_to_nowhere, test_round_trip)
+    test_write_wrong_nesting, test_write_deep, test_write_to_nowhere, test_write_lent,
+    test_round_trip)
