@@ -51,7 +51,7 @@ struct haproxy_hot {
 	haproxy_hot_cb *done_cb;
 	void *arg;
 	struct event *begin_event;
-	struct haproxy_cli *cli; /* NULL: none to this socket yet */
+	struct haproxy_cli *cli; /* to this process; NULL: none yet */
 	struct haproxy_talk *talk;
 	struct haproxy_staple *staple;
 	struct haproxy_store *store; /* this process's; NULL: not asked for yet */
@@ -109,11 +109,11 @@ file(const struct haproxy_hot *h)
 static void
 next_socket(struct haproxy_hot *h)
 {
-	h->cli = haproxy_cli_free(h->cli);
-	h->store = haproxy_store_free(h->store);
 	h->socket++;
 	h->subject = h->kind = h->item = 0;
 	h->master = false;
+	h->cli = haproxy_cli_free(h->cli);
+	h->store = haproxy_store_free(h->store);
 }
 
 /* This process can't be asked, so nobody knows what it has. */
@@ -146,16 +146,16 @@ talked_cb(int r, const struct haproxy_talk_end *end, void *arg)
 static int
 talk(struct haproxy_hot *h)
 {
-	if (h->cli == NULL) {
-		int r = haproxy_cli_open(h->run->base, socket_name(h), &h->cli);
+	int r = 0;
 
-		if (r < 0)
-			return r;
-	}
+	if (h->cli == NULL)
+		r = haproxy_cli_open(h->run->base, socket_name(h), &h->cli);
+	if (r < 0)
+		return r;
 	return haproxy_talk_start(&(struct haproxy_talk_wish){ .run = h->run,
+				      .cli = h->cli,
 				      .subject = h->subject,
 				      .file = file(h),
-				      .cli = h->cli,
 				      .socket = socket_name(h),
 				      .master = h->master,
 				      .name = h->name,
@@ -406,8 +406,8 @@ haproxy_hot_free(struct haproxy_hot *h)
 	if (h == NULL)
 		return NULL;
 	haproxy_talk_free(h->talk);
-	haproxy_cli_free(h->cli);
 	haproxy_staple_free(h->staple);
+	haproxy_cli_free(h->cli);
 	haproxy_store_free(h->store);
 	event_free(h->begin_event);
 	forget(h);

@@ -21,9 +21,9 @@ struct haproxy_talk_wish {
 	struct run *run;
 	size_t subject; /* of the run: it fails, where HAProxy refuses it */
 	struct haproxy_file file;
-	struct haproxy_cli *cli; /* to it */
-	const char *socket;
-	bool master; /* the master's: its worker is asked through it */
+	struct haproxy_cli *cli; /* nothing else is asked on it meanwhile */
+	const char *socket;      /* that it leads to, for what is said of it */
+	bool master;             /* the master's: its worker is asked through it */
 	const char *name;
 	const char *list; /* a directory that may take it; NULL: its name is in none */
 	bool add;         /* HAProxy doesn't know the name: add it to list */

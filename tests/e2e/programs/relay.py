@@ -1,5 +1,5 @@
-"""A UNIX socket between renewd and HAProxy's runtime API, which passes on one command a
-connection, keeps a log of them, and can have somebody die at exactly one of them.
+"""A UNIX socket between renewd and HAProxy's runtime API, which passes on its commands,
+keeps a log of them, and can have somebody die at exactly one of them.
 
     relay = Relay(place, haproxy.admin_socket)
     relay.strike(5, "done", renewd.pid)   # kill -9 once the fifth from now was carried out
@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from .program import Program
 
@@ -32,6 +34,27 @@ class Strike:
     number: int  # of the commands from now on, the first is 1
     moment: str
     pid: int
+
+
+def read_question(asked: BinaryIO) -> bytes:
+    """A command, with its payload, which ends with an empty line; nothing: it was all."""
+    question = line = asked.readline()
+    while line and question.split(b"\n", 1)[0].endswith(b" <<") and line != b"\n":
+        line = asked.readline()
+        question += line
+    return question
+
+
+def exchange(haproxy: socket.socket, question: bytes) -> bytes:
+    """Its answer, up to the prompt."""
+    haproxy.sendall(question)
+    answer = b""
+    while not re.search(rb"(^|\n)\S*> $", answer):
+        part = haproxy.recv(65536)
+        if not part:
+            raise ConnectionError("HAProxy has hung up")
+        answer += part
+    return answer
 
 
 class Relay(Program):
@@ -92,21 +115,41 @@ class Relay(Program):
                 self._serve(link)
 
     def _serve(self, link: socket.socket) -> None:
-        question = b"".join(iter(lambda: link.recv(65536), b""))
+        with link.makefile("rb") as asked:
+            first = asked.readline()
+            if first == b"prompt\n":
+                self._serve_many(link, asked)
+                return
+            question = first + asked.read()
+        self._serve_one(link, question, self._pass_on)
+
+    def _serve_many(self, link: socket.socket, asked: BinaryIO) -> None:
+        """In one connection, until renewd ends it."""
+        with socket.socket(socket.AF_UNIX) as haproxy:
+            haproxy.settimeout(20)
+            haproxy.connect(self.to)
+            link.sendall(exchange(haproxy, b"prompt\n"))
+            while question := read_question(asked):
+                if not self._serve_one(link, question, lambda it: exchange(haproxy, it)):
+                    return
+
+    def _serve_one(self, link: socket.socket, question: bytes,
+                   pass_on: Callable[[bytes], bytes]) -> bool:
+        """False: somebody has died of it."""
         command = question.split(b"\n", 1)[0].removesuffix(b" <<").decode()
         strike = self._next(command)
         moment = strike.moment if strike else ""
         if moment == "asked":
             self._kill(strike)
-            return
-        answer = self._pass_on(question)
+            return False
+        answer = pass_on(question)
         if moment == "done":
             self._kill(strike)
-            return
+            return False
         link.sendall(answer)
-        link.close()
         if moment == "told":
             self._kill(strike)
+        return not moment
 
     def _next(self, command: str) -> Strike | None:
         """Who dies at this command?"""
