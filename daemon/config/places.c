@@ -90,7 +90,7 @@ make(const struct config *c)
 		return NULL;
 	p->count = c->certificate_count;
 	p->place = calloc(p->count, sizeof(*p->place));
-	p->files = malloc(length);
+	p->files = malloc(length + 1);
 	if (p->place == NULL || p->files == NULL)
 		return places_free(p);
 	(void)fill(c, folder, p);
