@@ -268,7 +268,8 @@ read_leaf(struct acme_chain *chain)
 	chain->fingerprint = read_fingerprint(c);
 	chain->issuer = read_issuer(c);
 	chain->top = read_issuer_name(chain->certs[chain->count - 1]);
-	chain->responder = certder_responder(c);
+	if (certder_responder(c, &chain->responder) < 0)
+		return false;
 	leaf->serial = chain->serial;
 	leaf->fingerprint_sha256 = chain->fingerprint;
 	leaf->issuer = chain->issuer;

@@ -115,9 +115,9 @@ certder_extension(const struct certder *c, int nid, int *ret_critical)
 	return X509V3_get_d2i(c->fields->content->extensions, nid, ret_critical, NULL);
 }
 
-/* Its URL, where it is one of OCSP that can be asked; to be freed. */
-static char *
-url_of(const ACCESS_DESCRIPTION *access)
+/* Its URL, where it is one of OCSP that can be asked: lent, of *ret_len bytes. */
+static const char *
+url_of(const ACCESS_DESCRIPTION *access, size_t *ret_len)
 {
 	const GENERAL_NAME *where = access->location;
 	const char *url;
@@ -132,19 +132,22 @@ url_of(const ACCESS_DESCRIPTION *access)
 			return NULL;
 	if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
 		return NULL;
-	return strndup(url, len);
+	*ret_len = len;
+	return url;
 }
 
-char *
-certder_responder(const struct certder *c)
+int
+certder_responder(const struct certder *c, char **ret)
 {
 	AUTHORITY_INFO_ACCESS *all = certder_extension(c, NID_info_access, NULL);
-	char *url = NULL;
+	const char *url = NULL;
+	size_t len = 0;
 
 	for (int i = 0; i < sk_ACCESS_DESCRIPTION_num(all) && url == NULL; i++)
-		url = url_of(sk_ACCESS_DESCRIPTION_value(all, i));
+		url = url_of(sk_ACCESS_DESCRIPTION_value(all, i), &len);
+	*ret = url != NULL ? strndup(url, len) : NULL;
 	AUTHORITY_INFO_ACCESS_free(all);
-	return url;
+	return url != NULL && *ret == NULL ? -ENOMEM : 0;
 }
 
 /* ---- the key ---- */

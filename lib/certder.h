@@ -33,8 +33,8 @@ int certder_read(const unsigned char *der, size_t len, struct certder **ret);
 /* As X509_get_ext_d2i(): to be freed with the type's own function. */
 void *certder_extension(const struct certder *c, int nid, int *ret_critical);
 /* The first URL of http or https where its CA tells whether it is revoked, by OCSP (RFC
- * 5280 section 4.2.2.1); to be freed, NULL where there is none. */
-char *certder_responder(const struct certder *c);
+ * 5280 section 4.2.2.1); to be freed, NULL where there is none. -ENOMEM. */
+int certder_responder(const struct certder *c, char **ret);
 /* ACME_KEY_NONE where it is none of ours. An ECDSA key may still be no point of its
  * curve: who has to know compares it with one, or verifies with it. */
 enum acme_key_type certder_key_type(const struct certder *c);

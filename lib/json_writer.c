@@ -16,6 +16,7 @@
 #include "utf8.h"
 
 #define DEPTH_MAX 100
+#define WIDE_MAX  64 /* bytes, of which the last may begin a character */
 
 struct json_writer {
 	struct buffer out;
@@ -148,7 +149,8 @@ add_wide(struct buffer *b, const char *text)
 	size_t len = 0;
 	size_t sound;
 
-	while ((unsigned char)text[len] >= 0x80)
+	/* not all of a long run of what isn't, again from each of its bytes */
+	while (len < WIDE_MAX && (unsigned char)text[len] >= 0x80)
 		len++;
 	sound = utf8_span(text, len);
 	if (sound == 0) {

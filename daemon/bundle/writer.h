@@ -23,8 +23,8 @@ struct writing; /* one bundle on its way */
 typedef void writing_done_cb(int r, void *arg);
 
 int writer_new(struct event_base *base, struct writer **ret);
-/* Waits for what the thread is doing; no done_cb is called any more. What wasn't
- * switched in is never seen by anybody. */
+/* Waits for what the thread is doing; no done_cb of writer_start() is called any more.
+ * What wasn't switched in is never seen by anybody. */
 struct writer *writer_free(struct writer *w);
 /* may_switch_cb says whether bundles may be switched now; where not, they are when
  * writer_poke() is called and it says yes. */

@@ -2,8 +2,8 @@
  * columns.c - the list of certificates: columns that fit the terminal, or fields
  * separated by tabs.
  *
- * Part of show.h, called by the verb `list` for some rows at a time. The order of the
- * fields is fixed: scripts read them. New ones are added at the end.
+ * Part of show.h, called by the verb `list` once a page. The order of the fields is
+ * fixed: scripts read them. New ones are added at the end.
  */
 #include <stdlib.h>
 #include <string.h>

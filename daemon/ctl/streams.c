@@ -1,9 +1,9 @@
 /*
- * streams.c - the verbs whose answer is printed as it comes: list, history, events,
- * bundle, metrics, polkit.
+ * streams.c - the verbs whose answer is printed as it comes: history, events, bundle,
+ * metrics, polkit.
  *
  * Called through the table of verbs. Lines are shown one by one, so that memory doesn't
- * grow with the inventory, or its history.
+ * grow with the history.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -96,7 +96,7 @@ verb_history(const struct ctl *ctl)
 			    : CTL_REFUSED;
 }
 
-/* ---- bundle, metrics, list as JSON ---- */
+/* ---- bundle, metrics ---- */
 
 /* What comes is printed as it is. */
 static int
@@ -163,97 +163,4 @@ int
 verb_metrics(const struct ctl *ctl)
 {
 	return copy(ctl, NULL, "/metrics");
-}
-
-/* ---- list ---- */
-
-#define ROWS          25  /* that are read at a time */
-#define ROWS_TERMINAL 500 /* and whose columns are as wide */
-
-static const struct json_limits rows_limits = { 64 * 1024 * 1024, 16, 4000000 };
-
-struct rows {
-	const struct ctl *ctl;
-	struct buffer text; /* a JSON array of some, that isn't closed yet */
-	size_t count;
-	bool begun; /* some were printed */
-	bool ended;
-};
-
-static int
-print_rows(struct rows *rows)
-{
-	struct json *some = NULL;
-	int r;
-
-	buffer_puts(&rows->text, "]");
-	if (rows->text.failed)
-		return -ENOMEM;
-	r = json_parse(rows->text.data, rows->text.len, &rows_limits, &some);
-	if (r < 0)
-		return r;
-	show_list(&rows->ctl->show, some, !rows->begun);
-	json_free(some);
-	rows->begun = true;
-	rows->count = 0;
-	buffer_clear(&rows->text);
-	return ferror(stdout) ? -EIO : 0;
-}
-
-/* The list has a certificate on each line. What is around them begins the first line
- * and ends the last one; a comma ends each of the others. */
-static int
-row_cb(const char *line, size_t len, void *arg)
-{
-	static const char before[] = "{\"certificates\":[",
-			  after[] = "],\"next\":null}";
-	struct rows *rows = arg;
-	bool first = !rows->begun && rows->count == 0;
-
-	if (first && len > strlen(before) &&
-	    strncmp(line, before, strlen(before)) == 0) {
-		line += strlen(before);
-		len -= strlen(before);
-	}
-	if (len >= strlen(after) &&
-	    memcmp(line + len - strlen(after), after, strlen(after)) == 0) {
-		len -= strlen(after);
-		rows->ended = true;
-	} else if (len > 0 && line[len - 1] == ',') {
-		len--;
-	}
-	buffer_puts(&rows->text, rows->count > 0 ? "," : "[");
-	buffer_add(&rows->text, line, len);
-	rows->count++;
-	if (rows->ended ||
-	    rows->count == (rows->ctl->show.terminal ? ROWS_TERMINAL : ROWS))
-		return print_rows(rows);
-	return 0;
-}
-
-int
-verb_list(const struct ctl *ctl)
-{
-	struct rows rows = { .ctl = ctl };
-	struct client_reply reply;
-	int r;
-
-	if (ctl->json)
-		return copy(ctl, NULL, "/v1/certificates");
-	r = client_lines(ctl->client, "/v1/certificates", false, row_cb, &rows, &reply);
-	buffer_free(&rows.text);
-	if (ferror(stdout))
-		return CTL_DONE; /* main says so */
-	if (r < 0)
-		return verbs_complain_error(ctl, NULL, r);
-	r = CTL_DONE;
-	if (reply.status != 200) {
-		verbs_complain_problem(ctl, NULL, &reply);
-		r = CTL_REFUSED;
-	} else if (!rows.ended) {
-		verbs_complain(ctl, NULL, "the answer is not what renewd says");
-		r = CTL_REFUSED;
-	}
-	client_reply_clear(&reply);
-	return r;
 }

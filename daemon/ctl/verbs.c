@@ -17,6 +17,8 @@
 #include "platform/clock.h"
 #include "scope.h"
 
+#define PAGE "500"
+
 /* ---- answers ---- */
 
 void
@@ -173,6 +175,62 @@ verb_show(const struct ctl *ctl)
 	if (path == NULL)
 		return CTL_REFUSED;
 	return ask_and_show(ctl, ctl->args[0], path, show_certificate);
+}
+
+/* ---- list ---- */
+
+static int
+copy_list(const struct ctl *ctl)
+{
+	struct client_reply reply;
+	int r;
+
+	r = client_copy(ctl->client, "/v1/certificates", stdout, &reply);
+	if (r < 0)
+		return verbs_complain_error(ctl, NULL, r);
+	r = reply.status == 200 || is_good(ctl, NULL, &reply) ? CTL_DONE : CTL_REFUSED;
+	client_reply_clear(&reply);
+	return r;
+}
+
+/* Prints a page; *after becomes where the next one begins, or NULL. */
+static int
+list_page(const struct ctl *ctl, char **after)
+{
+	_cleanup_free_ char *path = NULL;
+	struct client_reply reply;
+	const char *next;
+	int status;
+
+	path = *after != NULL
+	    ? client_path("/v1/certificates?limit=" PAGE "&after=", *after, "")
+	    : strdup("/v1/certificates?limit=" PAGE);
+	if (path == NULL)
+		return CTL_REFUSED;
+	if (!verbs_ask(ctl, NULL, "GET", path, NULL, &reply, &status))
+		return status;
+	show_list(&ctl->show, json_get(reply.json, "certificates"), *after == NULL);
+	next = json_string(json_get(reply.json, "next"));
+	free(*after);
+	*after = next != NULL ? strdup(next) : NULL;
+	client_reply_clear(&reply);
+	return CTL_DONE;
+}
+
+/* Page by page, so that memory doesn't grow with the inventory. */
+static int
+verb_list(const struct ctl *ctl)
+{
+	char *after = NULL;
+	int status = CTL_DONE;
+
+	if (ctl->json)
+		return copy_list(ctl);
+	do
+		status = list_page(ctl, &after);
+	while (status == CTL_DONE && after != NULL && !ferror(stdout));
+	free(after);
+	return status;
 }
 
 /* ---- health, as Nagios wants it ---- */

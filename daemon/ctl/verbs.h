@@ -114,7 +114,6 @@ int verb_reload(const struct ctl *ctl);
 /* In revoke.c. */
 int verb_revoke(const struct ctl *ctl);
 /* In streams.c. */
-int verb_list(const struct ctl *ctl);
 int verb_events(const struct ctl *ctl);
 int verb_history(const struct ctl *ctl);
 int verb_bundle(const struct ctl *ctl);

@@ -163,6 +163,25 @@ reserve(struct waiters *w, size_t more)
 	return 0;
 }
 
+/* Commits. Whoever waits for that waits for the disk from now on. */
+static int
+commit(struct store *s)
+{
+	bool wrote = s->in_transaction;
+	int r = store_commit(s);
+
+	s->committed.wrote |= r == 0 && wrote;
+	if (r == 0)
+		r = reserve(&s->committed, s->waiting.count);
+	for (size_t i = 0; r == 0 && i < s->waiting.count; i++)
+		s->committed.v[s->committed.count++] = s->waiting.v[i];
+	if (r == 0)
+		s->waiting.count = 0;
+	else
+		tell(s, &s->waiting, r);
+	return r;
+}
+
 static int
 committed_cb(void *arg, sqlite3 *db, const char *name, int pages)
 {
@@ -196,17 +215,11 @@ store_open_copier(struct store *s, const char *path)
 static void
 copy_rest(struct store *s)
 {
-	bool wrote = s->in_transaction;
-	int r;
+	/* a transaction that was begun before goes on with the log as it is */
+	bool begins_anew = s->log_pages == s->copied_pages && !s->in_transaction;
 
-	if (s->log_pages < LOG_LONG || s->log_pages == s->copied_pages)
+	if (s->log_pages < LOG_LONG || begins_anew || commit(s) < 0)
 		return;
-	r = store_commit(s);
-	if (r < 0) {
-		tell(s, &s->waiting, r);
-		return;
-	}
-	s->committed.wrote |= wrote;
 	(void)sqlite3_wal_checkpoint_v2(
 	    s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 }
@@ -233,10 +246,7 @@ synced_cb(void *arg)
 	if (s->closing)
 		return;
 	if (r < 0 || s->broken) {
-		int e = store_commit(s); /* it can't be rewritten in a transaction */
-
-		if (e < 0)
-			tell(s, &s->waiting, e);
+		(void)commit(s); /* it can't be rewritten in a transaction */
 		r = rewrite(s, r);
 	} else if (s->copying) {
 		copy_rest(s);
@@ -255,7 +265,7 @@ sync_start(struct store *s)
 	s->syncing = s->committed;
 	s->committed = (struct waiters){ 0 };
 	if (!s->syncing.wrote) {
-		tell(s, &s->syncing, 0);
+		tell(s, &s->syncing, s->broken ? -EIO : 0);
 		return;
 	}
 	s->sync_running = true;
@@ -272,19 +282,8 @@ sync_start(struct store *s)
 static void
 commit_turn(struct store *s)
 {
-	bool wrote = s->in_transaction;
-	int r = store_commit(s);
-
 	event_del(s->latest_event);
-	s->committed.wrote |= r == 0 && wrote;
-	if (r == 0)
-		r = reserve(&s->committed, s->waiting.count);
-	for (size_t i = 0; r == 0 && i < s->waiting.count; i++)
-		s->committed.v[s->committed.count++] = s->waiting.v[i];
-	if (r == 0)
-		s->waiting.count = 0;
-	if (r < 0)
-		tell(s, &s->waiting, r);
+	(void)commit(s);
 	sync_start(s);
 }
 

@@ -149,8 +149,9 @@ ocsp_url(const char *chain_pem, char **ret)
 	int r;
 
 	/* costs little, and finds that there is none: most CAs have none any more */
-	if (acme_chain_parse(chain_pem, strlen(chain_pem), &chain, NULL) < 0)
-		return -ENOENT;
+	r = acme_chain_parse(chain_pem, strlen(chain_pem), &chain, NULL);
+	if (r < 0)
+		return r == -EBADMSG ? -ENOENT : r;
 	base = acme_chain_leaf(chain)->responder;
 	if (base == NULL)
 		return -ENOENT;
