@@ -99,7 +99,8 @@ finish(struct haproxy_cli *c, int r)
 		r = -EBADMSG;
 	if (r == 0)
 		text = skip_payload_prompts(c, answer);
-	if (c->socket == NULL || r < 0)
+	/* who answers before all was asked isn't understood any more */
+	if (c->socket == NULL || r < 0 || c->question.len > 0)
 		hang_up(c);
 	else
 		event_del(c->deadline_event);

@@ -364,6 +364,10 @@ go_on(struct haproxy_hot *h, enum step step)
 			return;
 		if (h->step != STAPLE)
 			lost(h, r);
+		else if (r != -ENOENT) /* there is no response */
+			run_subject_failed(h->run, h->subject,
+			    "the OCSP response of %s can't be given to HAProxy on %s: %s",
+			    h->name, socket_name(h), strerror(-r));
 		step = NEXT;
 	}
 }

@@ -45,14 +45,17 @@ struct reload {
 
 /* ---- did it take? ---- */
 
-/* Where one bundle is to blame, the others only failed with it. */
+/* Where one bundle is to blame, the others only failed with it. One that lacks its OCSP
+ * response isn't bad: it comes. */
 static void
 fail_all(struct run *r, const char *reason)
 {
+	bool waits = strstr(reason, ".ocsp") != NULL;
+
 	for (size_t i = 0; i < r->subject_count; i++) {
 		static const char text[] = "nginx goes on as it was: ";
 
-		if (strstr(reason, r->subjects[i].it->bundle_dir) != NULL)
+		if (!waits && strstr(reason, r->subjects[i].it->bundle_dir) != NULL)
 			run_subject_refused(r, i, "%s%s", text, reason);
 		else
 			run_subject_failed(r, i, "%s%s", text, reason);
@@ -163,10 +166,16 @@ watch(struct run *r)
 
 /* ---- telling ---- */
 
+static const char *
+name_of(const struct run *r)
+{
+	return r->target->process != NULL ? r->target->process : PROCESS;
+}
+
 static void
 send_signal(struct run *r, const char *first)
 {
-	const char *process = r->target->process != NULL ? r->target->process : PROCESS;
+	const char *process = name_of(r);
 	struct reload *l = r->state;
 
 	if (!signal_send(r, first, process, 0, &l->master))
@@ -186,7 +195,7 @@ found_cb(enum unit_outcome outcome, const char *why, void *arg)
 	(void)why;
 	l->master = outcome == UNIT_DONE ? unit_job_pid(l->find_pid) : 0;
 	l->find_pid = unit_job_free(l->find_pid);
-	if (l->master > 0 && process_is(l->master, PROCESS))
+	if (l->master > 0 && process_is(l->master, name_of(l->run)))
 		remember(l);
 	unit_finish(l->run, UNIT_RELOAD);
 }

@@ -36,15 +36,22 @@ ocsp_to_reload(struct store *s, int64_t now, int64_t *ret_ids, size_t max)
 int
 ocsp_next(struct store *s, int64_t *ret_at)
 {
-	struct statement *q = store_read(
-	    s, "SELECT ask_at FROM ocsp WHERE ask_at > 0 ORDER BY ask_at LIMIT 1");
+	struct statement *q = store_read(s,
+	    "SELECT min(coalesce((SELECT ask_at FROM ocsp WHERE ask_at > 0"
+	    " ORDER BY ask_at LIMIT 1), 1 << 62),"
+	    " coalesce((SELECT reload_at FROM ocsp WHERE reload_at > 0"
+	    " ORDER BY reload_at LIMIT 1), 1 << 62))");
+	int64_t at;
 	int r;
 
 	r = statement_step(q);
 	if (r <= 0)
 		return r < 0 ? r : -ENOENT;
-	*ret_at = column_integer(q);
+	at = column_integer(q);
 	statement_reset(q);
+	if (at == INT64_C(1) << 62)
+		return -ENOENT;
+	*ret_at = at;
 	return 0;
 }
 

@@ -40,7 +40,7 @@ struct ocsp_row {
 int ocsp_due(struct store *s, int64_t now, int64_t *ret_ids, size_t max);
 /* The same of those whose reload_at has come. */
 int ocsp_to_reload(struct store *s, int64_t now, int64_t *ret_ids, size_t max);
-/* The earliest ask_at; -ENOENT where none. */
+/* The earliest ask_at or reload_at; -ENOENT where none. */
 int ocsp_next(struct store *s, int64_t *ret_at);
 int ocsp_get(struct store *s, int64_t issued, struct ocsp_row **ret);
 /* Those of a certificate's current ones that have a response: at most 2. */

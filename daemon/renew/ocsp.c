@@ -191,6 +191,8 @@ take_answer(struct renewals *r, struct ocsp_row *row, const struct acme_reply *r
 	}
 	same = row->response_len == reply->body_len && row->response != NULL &&
 	    memcmp(row->response, reply->body, reply->body_len) == 0;
+	/* what has no end isn't stapled by anybody */
+	same = same || (a.status == OCSP_GOOD && a.next_update == 0);
 	if (!same && a.status == OCSP_GOOD)
 		restaple_plan(row, now);
 	if (keep(row, reply) < 0) {

@@ -22,13 +22,17 @@
 #include "platform/log.h"
 #include "renew/due.h"
 #include "renew/job.h"
+#include "renew/ocsp.h"
 #include "renew/ocsp_response.h"
 
 #define ROWS_MAX 64 /* in a turn of the loop */
 /* Many that are issued together get their first one together. */
 #define FIRST_SECONDS 600
-/* A reload may have read the files so long before it was seen to be over. */
+/* A reload, or a run by socket, may have read the files so long before it was seen to
+ * be over. */
 #define RELOAD_SECONDS 120
+/* While a job of the certificate has its targets, it is asked again. */
+#define BUSY_SECONDS 10
 
 /* ---- to the servers ---- */
 
@@ -59,23 +63,31 @@ tell_again(struct renewals *r, struct deployment *d)
 	return deployment_save(r->means.store, d);
 }
 
+/* It has what the files hold. One that is still to be told gets the response with it,
+ * in its hours and when its attempt is due. */
+static bool
+is_settled(const struct deployment *d, const struct certificate *c)
+{
+	return (d->state == DEPLOYMENT_DEPLOYED || d->state == DEPLOYMENT_SERVED) &&
+	    d->bundled != NULL && c->bundled != NULL &&
+	    strcmp(d->bundled, c->bundled) == 0;
+}
+
 /* written_at 0: those that take it without a reload. Otherwise all that haven't got it
  * since. */
 static bool
-is_meant(const struct renewals *r, const struct certificate_spec *spec,
-    const struct deployment *d, int64_t written_at)
+is_meant(const struct renewals *r, const struct certificate *c,
+    const struct certificate_spec *spec, const struct deployment *d, int64_t written_at)
 {
 	const struct target_config *t = config_target(r->config, d->target);
 	int64_t since = written_at + RELOAD_SECONDS;
 
-	if (!due_is_target(spec, d->target))
+	if (!due_is_target(spec, d->target) || !is_settled(d, c))
 		return false;
+	if (deploy_takes_staples(t)) /* a crash or a run has kept it from being told */
+		return written_at == 0 || d->deployed_at < since;
 	if (written_at == 0)
-		return deploy_takes_staples(t);
-	if (d->state != DEPLOYMENT_DEPLOYED && d->state != DEPLOYMENT_SERVED)
 		return false;
-	if (deploy_takes_staples(t)) /* a crash has kept it from being told */
-		return d->deployed_at < written_at;
 	if (!deploy_reads_staples(t, spec->must_staple))
 		return false;
 	/* at a path of its own it was put by nobody but its own deployment */
@@ -95,7 +107,7 @@ tell(struct renewals *r, struct certificate *c, const struct certificate_spec *s
 	int e = deployment_list(r->means.store, c->id, &rows, &count);
 
 	for (size_t i = 0; i < count && e == 0; i++) {
-		if (!is_meant(r, spec, &rows[i], written_at))
+		if (!is_meant(r, c, spec, &rows[i], written_at))
 			continue;
 		any = true;
 		if (written_at == 0)
@@ -115,9 +127,11 @@ static void
 tell_due(struct renewals *r, struct ocsp_row *row)
 {
 	_cleanup_(job_freep) struct job *j = NULL;
+	bool busy = renewals_job(r, row->certificate) != NULL;
 
-	row->reload_at = 0;
-	if (ocsp_save(r->means.store, row) < 0 || row->unwanted ||
+	/* what the job notes at its end would hide that something is wanted */
+	row->reload_at = busy ? clock_now() + BUSY_SECONDS : 0;
+	if (ocsp_save(r->means.store, row) < 0 || busy || row->unwanted ||
 	    job_load(r, row->certificate, &j) < 0 || j->row->bundled == NULL)
 		return;
 	(void)tell(r, j->row, j->spec, row->written_at);
@@ -202,7 +216,8 @@ struct publication {
 	bool first;
 };
 
-/* All wait for the first one of a certificate that has to have one. */
+/* All wait for the first one of a certificate that has to have one; and those that take
+ * it at once for the end of a job. */
 static void
 hurry(struct renewals *r, int64_t issued)
 {
@@ -211,8 +226,19 @@ hurry(struct renewals *r, int64_t issued)
 	if (ocsp_get(r->means.store, issued, &row) < 0)
 		return;
 	row->reload_at = clock_now();
-	if (ocsp_save(r->means.store, row) == 0)
-		restaple_due(r, row->reload_at);
+	if (ocsp_save(r->means.store, row) < 0)
+		return;
+	restaple_due(r, row->reload_at);
+	ocsp_poke(r->ocsp); /* which sleeps for longer */
+}
+
+static bool
+takes_at_once(const struct renewals *r, const struct certificate_spec *spec)
+{
+	for (size_t i = 0; i < spec->deploy.n; i++)
+		if (deploy_takes_staples(config_target(r->config, spec->deploy.v[i])))
+			return true;
+	return false;
 }
 
 static void
@@ -221,6 +247,7 @@ published_cb(int e, void *arg)
 	_cleanup_free_ struct publication *p = arg;
 	struct renewals *r = p->renewals;
 	_cleanup_(job_freep) struct job *j = NULL;
+	bool wait; /* is there somebody who waits for it? */
 
 	if (e == -ECANCELED || job_load(r, p->certificate, &j) < 0)
 		return;
@@ -228,7 +255,12 @@ published_cb(int e, void *arg)
 		say_unplaced(j->row->name, e);
 		return;
 	}
-	if (tell(r, j->row, j->spec, 0) == 0 && p->first && j->spec->must_staple)
+	wait = p->first && j->spec->must_staple;
+	if (renewals_job(r, p->certificate) != NULL)
+		wait = wait || takes_at_once(r, j->spec);
+	else if (tell(r, j->row, j->spec, 0) < 0)
+		wait = false;
+	if (wait)
 		hurry(r, p->issued);
 }
 
@@ -238,10 +270,15 @@ restaple_publish(struct renewals *r, const struct ocsp_row *row, bool first)
 	_cleanup_(job_freep) struct job *j = NULL;
 	_cleanup_(free_current) struct current c = { 0 };
 	_cleanup_free_ struct publication *p = calloc(1, sizeof(*p));
+	_cleanup_free_ char *wanted = NULL;
 	int e;
 
 	if (p == NULL || job_load(r, row->certificate, &j) < 0 ||
 	    j->row->bundled == NULL)
+		return;
+	/* files that aren't written yet get it with them */
+	wanted = due_bundle(j->spec, j->issued, j->issued_count);
+	if (wanted == NULL || strcmp(wanted, j->row->bundled) != 0)
 		return;
 	*p = (struct publication){ .renewals = r,
 		.certificate = row->certificate,
