@@ -360,7 +360,6 @@ haproxy_cli_open(struct event_base *base, const char *socket, struct haproxy_cli
 		return -ENOMEM;
 	c->base = base;
 	c->fd = -1;
-	c->answer_max = ANSWER_MAX;
 	c->socket = strdup(socket);
 	if (c->socket == NULL) {
 		free(c);
@@ -371,12 +370,13 @@ haproxy_cli_open(struct event_base *base, const char *socket, struct haproxy_cli
 }
 
 int
-haproxy_cli_go_on(struct haproxy_cli *c, const char *command, const char *payload,
+haproxy_cli_go_on(struct haproxy_cli *c, const struct haproxy_question *q,
     int timeout_ms, haproxy_cli_cb *answer_cb, void *arg)
 {
-	const struct haproxy_question q = { .command = command, .payload = payload };
 	const struct haproxy_question prompt = { .command = "prompt" };
-	int r = compose(&c->next, &q);
+	int r = compose(&c->next, q);
+
+	c->answer_max = q->answer_max != 0 ? q->answer_max : ANSWER_MAX;
 
 	if (r == 0 && c->fd < 0) {
 		r = compose(&c->question, &prompt);

@@ -2,8 +2,7 @@
  * haproxy_cli.h - commands to HAProxy's command line on a socket, and their whole
  * answers.
  *
- * Used by haproxy.c and haproxy_loaded.c for one and another, by haproxy_hot.c for
- * many.
+ * Used by haproxy.c for one now and then, by the haproxy_*.c for many.
  */
 #ifndef HAPROXY_CLI_H
 #define HAPROXY_CLI_H
@@ -14,7 +13,7 @@ struct event_base;
 struct haproxy_cli;
 
 struct haproxy_question {
-	const char *socket;  /* path of a UNIX socket, or ADDRESS:PORT */
+	const char *socket;  /* path of a UNIX socket, or ADDRESS:PORT; for one alone */
 	const char *command; /* without its newline */
 	const char *payload; /* NULL: none. Ends with a newline, has no empty lines */
 	size_t answer_max;   /* 0: 64 KiB */
@@ -35,8 +34,8 @@ int haproxy_cli_ask(struct event_base *base, const struct haproxy_question *q,
 int haproxy_cli_open(
     struct event_base *base, const char *socket, struct haproxy_cli **ret);
 /* When what was asked before has been answered, also from its answer_cb. After a
- * failure the next call connects anew. command and payload are copied. */
-int haproxy_cli_go_on(struct haproxy_cli *c, const char *command, const char *payload,
+ * failure the next call connects anew. The question is copied. */
+int haproxy_cli_go_on(struct haproxy_cli *c, const struct haproxy_question *q,
     int timeout_ms, haproxy_cli_cb *answer_cb, void *arg);
 
 /* Closes; answer_cb isn't called. Up to whoever asked, also in and after answer_cb. */

@@ -24,8 +24,6 @@
 #define FIELD     128
 
 struct haproxy_loaded {
-	struct event_base *base;
-	char *socket;
 	enum haproxy_which which;
 	bool master;
 	char *list; /* HAProxy's, line by line */
@@ -46,7 +44,6 @@ ask(struct haproxy_loaded *l)
 {
 	char command[PATH_MAX + 64];
 	const struct haproxy_question q = {
-		.socket = l->socket,
 		.command = command,
 		.answer_max = l->next == NULL ? LIST_MAX : 0,
 	};
@@ -54,7 +51,7 @@ ask(struct haproxy_loaded *l)
 	snprintf(command, sizeof(command), "%sshow ssl cert%s%s",
 	    l->master ? "@1 " : "", l->next != NULL ? " " : "",
 	    l->next != NULL ? l->file : "");
-	return haproxy_cli_ask(l->base, &q, ANSWER_MS, answer_cb, l, &l->cli);
+	return haproxy_cli_go_on(l->cli, &q, ANSWER_MS, answer_cb, l);
 }
 
 /* A "*" marks one that is being changed. One that no command can have isn't asked
@@ -148,7 +145,6 @@ answer_cb(int r, const char *answer, void *arg)
 		tell(l, answer);
 	else if (r == 0 && !again)
 		l->next = l->list = strdup(answer);
-	l->cli = haproxy_cli_free(l->cli);
 	if (again) {
 		l->master = true;
 		r = ask(l);
@@ -174,13 +170,13 @@ haproxy_loaded_start(struct event_base *base, const char *socket,
 
 	if (l == NULL)
 		return -ENOMEM;
-	l->base = base;
 	l->which = which;
 	l->row_cb = row_cb;
 	l->done_cb = done_cb;
 	l->arg = arg;
-	l->socket = strdup(socket);
-	r = l->socket != NULL ? ask(l) : -ENOMEM;
+	r = haproxy_cli_open(base, socket, &l->cli);
+	if (r == 0)
+		r = ask(l);
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(l);
@@ -193,7 +189,6 @@ haproxy_loaded_free(struct haproxy_loaded *l)
 	if (l == NULL)
 		return NULL;
 	haproxy_cli_free(l->cli);
-	free(l->socket);
 	free(l->list);
 	free(l);
 	return NULL;

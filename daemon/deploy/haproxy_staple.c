@@ -112,12 +112,15 @@ ask(struct haproxy_staple *s)
 {
 	char command[NAME_SIZE + 64];
 	const char *suffix = steps[s->step].suffix;
+	const struct haproxy_question q = {
+		.command = command,
+		.payload = steps[s->step].payload ? s->payload : NULL,
+	};
 
 	snprintf(command, sizeof(command), "%s%s%s%s%s", s->master ? "@1 " : "",
 	    steps[s->step].command, suffix != NULL ? " " : "",
 	    suffix != NULL ? s->name : "", suffix != NULL ? suffix : "");
-	return haproxy_cli_go_on(s->cli, command,
-	    steps[s->step].payload ? s->payload : NULL, ANSWER_MS, answer_cb, s);
+	return haproxy_cli_go_on(s->cli, &q, ANSWER_MS, answer_cb, s);
 }
 
 static void

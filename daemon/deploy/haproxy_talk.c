@@ -222,11 +222,14 @@ static int
 ask(struct haproxy_talk *t, enum step step)
 {
 	char command[NAME_SIZE * 2 + 64];
+	const struct haproxy_question q = {
+		.command = command,
+		.payload = steps[step].payload ? t->wish.pem : NULL,
+	};
 
 	t->step = step;
 	compose(t, command, sizeof(command));
-	return haproxy_cli_go_on(t->wish.cli, command,
-	    steps[step].payload ? t->wish.pem : NULL, ANSWER_MS, answer_cb, t);
+	return haproxy_cli_go_on(t->wish.cli, &q, ANSWER_MS, answer_cb, t);
 }
 
 static void

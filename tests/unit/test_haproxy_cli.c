@@ -30,14 +30,14 @@ static void
 answer_cb(int r, const char *answer, void *arg)
 {
 	struct world *w = arg;
-	const char *again = steal_ptr(w->again);
+	const struct haproxy_question again = { .command = steal_ptr(w->again) };
 
 	w->answers++;
 	w->r = r;
 	snprintf(w->answer, sizeof(w->answer), "%s", r == 0 ? answer : "");
-	if (again != NULL)
+	if (again.command != NULL)
 		ck_assert_int_eq(
-		    haproxy_cli_go_on(w->cli, again, NULL, 2000, answer_cb, w), 0);
+		    haproxy_cli_go_on(w->cli, &again, 2000, answer_cb, w), 0);
 }
 
 static void
@@ -75,8 +75,9 @@ turn(struct world *w)
 static void
 ask(struct world *w, const char *command, const char *payload, int timeout_ms)
 {
-	ck_assert_int_eq(
-	    haproxy_cli_go_on(w->cli, command, payload, timeout_ms, answer_cb, w), 0);
+	const struct haproxy_question q = { .command = command, .payload = payload };
+
+	ck_assert_int_eq(haproxy_cli_go_on(w->cli, &q, timeout_ms, answer_cb, w), 0);
 }
 
 /* Exactly this was asked. */
@@ -243,7 +244,9 @@ START_TEST(test_breaks)
 	closep(&w.listener);
 	w.listener = -1;
 	ck_assert_int_eq(
-	    haproxy_cli_go_on(w.cli, "four", NULL, 2000, answer_cb, &w), -ECONNREFUSED);
+	    haproxy_cli_go_on(w.cli, &(struct haproxy_question){ .command = "four" },
+		2000, answer_cb, &w),
+	    -ECONNREFUSED);
 	ck_assert_int_eq(w.answers, 3);
 	end(&w);
 }
