@@ -193,10 +193,10 @@ int certificate_unbundled(
 int certificate_bundled(struct store *s, int64_t after, int64_t before,
     struct certificate_pick *ret, size_t max);
 
-/* When each of those is to be renewed that are not before `from`. A negative result of
- * cb ends the walk, and is returned. */
-int certificate_walk_planned(
-    struct store *s, int64_t from, int (*cb)(int64_t renew_at, void *arg), void *arg);
+/* When each of those is to be renewed that are from `from` on, and before `to`. A
+ * negative result of cb ends the walk, and is returned. */
+int certificate_walk_planned(struct store *s, int64_t from, int64_t to,
+    int (*cb)(int64_t renew_at, void *arg), void *arg);
 
 /* ---- who waits for the limits of a CA (queue.c) ---- */
 

@@ -119,16 +119,18 @@ queue_walk_cas(struct store *s, int (*cb)(const char *ca, void *arg), void *arg)
 }
 
 int
-certificate_walk_planned(
-    struct store *s, int64_t from, int (*cb)(int64_t renew_at, void *arg), void *arg)
+certificate_walk_planned(struct store *s, int64_t from, int64_t to,
+    int (*cb)(int64_t renew_at, void *arg), void *arg)
 {
 	/* in this order: the first bound is where the index is entered; from 0 all that
 	 * are planned before would be passed, each time */
 	struct statement *q = store_read(s,
-	    "SELECT renew_at FROM certificates WHERE renew_at >= ? AND renew_at > 0");
+	    "SELECT renew_at FROM certificates"
+	    " WHERE renew_at >= ? AND renew_at < ? AND renew_at > 0");
 	int r;
 
 	bind_integer(q, from);
+	bind_integer(q, to);
 	while ((r = statement_step(q)) == 1) {
 		r = cb(column_integer(q), arg);
 		if (r < 0) {

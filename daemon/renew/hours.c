@@ -1,9 +1,11 @@
 /*
- * hours.c - see hours.h. A number for each hour of about two years.
+ * hours.c - see hours.h. A number for each hour of about two years, read a day at a
+ * time: of very many certificates all of it would take too long for a turn of the loop.
  */
 #include "renew/hours.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,33 +13,48 @@
 #include "platform/clock.h"
 
 #define HOUR          3600
-#define HOURS         (700 * 24)
+#define DAY           24 /* hours */
+#define DAYS          700
+#define HOURS         (DAYS * DAY)
 #define FRESH_SECONDS (6 * HOUR)
 
 struct hours {
 	struct store *store; /* lent */
-	int64_t read_at;     /* 0: never */
+	int64_t read_at;     /* when the first of the days was; 0: none */
 	int64_t first;       /* the hour of counts[0], since 1970 */
+	bool known[DAYS];    /* was it read? */
 	uint32_t counts[HOURS];
 };
 
-/* NULL: none of those that are counted. */
-static uint32_t *
-find(struct hours *h, int64_t at)
+/* Where its hour is; -1: it isn't counted. */
+static int64_t
+place_of(const struct hours *h, int64_t at)
 {
 	int64_t i = at / HOUR - h->first;
 
-	return at > 0 && i >= 0 && i < HOURS ? &h->counts[i] : NULL;
+	return at > 0 && i >= 0 && i < HOURS ? i : -1;
 }
 
 static int
 count_cb(int64_t at, void *arg)
 {
-	uint32_t *count = find(arg, at);
+	struct hours *h = arg;
+	int64_t i = place_of(h, at);
 
-	if (count != NULL)
-		(*count)++;
+	if (i >= 0)
+		h->counts[i]++;
 	return 0;
+}
+
+static void
+read_day(struct hours *h, int64_t day)
+{
+	int64_t first = h->first + day * DAY;
+
+	memset(&h->counts[day * DAY], 0, DAY * sizeof(h->counts[0]));
+	h->known[day] = true;
+	(void)certificate_walk_planned(
+	    h->store, first * HOUR, (first + DAY) * HOUR, count_cb, h);
 }
 
 static void
@@ -47,18 +64,21 @@ refresh(struct hours *h)
 
 	if (h->read_at != 0 && now >= h->read_at && now - h->read_at < FRESH_SECONDS)
 		return;
-	memset(h->counts, 0, sizeof(h->counts));
+	memset(h->known, 0, sizeof(h->known));
 	h->read_at = now;
 	h->first = now / HOUR;
-	(void)certificate_walk_planned(h->store, h->first * HOUR, count_cb, h);
 }
 
 static uint32_t
 count(struct hours *h, int64_t hour)
 {
-	const uint32_t *found = find(h, hour * HOUR);
+	int64_t i = place_of(h, hour * HOUR);
 
-	return found != NULL ? *found : 0;
+	if (i < 0)
+		return 0;
+	if (!h->known[i / DAY])
+		read_day(h, i / DAY);
+	return h->counts[i];
 }
 
 /* Which hour from first to last has the least; of equal ones that which chance takes,
@@ -104,13 +124,22 @@ hours_pick(struct hours *h, int64_t from, int64_t to, uint64_t chance)
 	return from + (int64_t)(chance % (uint64_t)(to - from + 1));
 }
 
+/* What wasn't read yet will be, with it. */
+static uint32_t *
+find_known(struct hours *h, int64_t at)
+{
+	int64_t i = place_of(h, at);
+
+	return i >= 0 && h->known[i / DAY] ? &h->counts[i] : NULL;
+}
+
 void
 hours_move(struct hours *h, int64_t before, int64_t after)
 {
-	uint32_t *from = find(h, before);
-	uint32_t *to = find(h, after);
+	uint32_t *from = find_known(h, before);
+	uint32_t *to = find_known(h, after);
 
-	if (h->read_at == 0 || before == after)
+	if (before == after)
 		return;
 	if (from != NULL && *from > 0)
 		(*from)--;

@@ -99,8 +99,9 @@ START_TEST(the_one_hour_with_less_is_found)
 	for (int64_t i = 0; i < 270; i++)
 		if (i != 123)
 			hours_move(s.hours, 0, NOW + DAY + i * HOUR);
-	/* nothing is counted before the inventory is read for the first time */
+	/* nothing is counted before its day is read from the inventory */
 	(void)put(&s, NOW + 600 * DAY, NOW + 601 * DAY);
+	(void)hours_pick(s.hours, NOW + DAY, NOW + DAY + 270 * HOUR - 1, 0);
 	for (int64_t i = 0; i < 270; i++)
 		if (i != 123)
 			hours_move(s.hours, 0, NOW + DAY + i * HOUR);
