@@ -73,7 +73,7 @@ def machine() -> str:
     disk = subprocess.run(["findmnt", "-n", "-o", "FSTYPE", "-T", tempfile.gettempdir()],
                           capture_output=True, text=True, check=False).stdout.strip()
     return (f"{os.cpu_count()} cores ({model}, {platform.machine()}), {memory:.0f} GiB, "
-            f"{system}, Linux {platform.release()}, files on {disk or '?'}")
+            f"{system}, Linux {platform.release().partition('-')[0]}, files on {disk or '?'}")
 
 
 def write_document(tables: list[Table], introduction: str) -> None:
