@@ -39,13 +39,14 @@ class Figures:
     at_rest: float | None = None      # MB, then
 
     def cells(self) -> list[str]:
-        issued = self.issued or 1
         of = "" if self.issued == self.wanted else f" of {self.wanted}"
+        if self.issued == 0:
+            return [f"0{of}", "-", "-", "-", figure(self.peak), "-"]
         digits = 1 if self.issued / (self.seconds or 1) > 5 else 2
         return [f"{self.issued}{of}", figure(self.seconds),
                 figure(self.issued / (self.seconds or 1), digits),
-                figure(self.cpu * 1000 / issued), figure(self.peak),
-                figure(self.requests / issued, 2)]
+                figure(self.cpu * 1000 / self.issued), figure(self.peak),
+                figure(self.requests / self.issued, 2)]
 
 
 def names_of(count: int) -> list[str]:
