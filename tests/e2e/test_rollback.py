@@ -269,10 +269,11 @@ def test_rollback_that_does_not_help(place: Place, renewd: Renewd) -> None:
     renewd.ctl("renew", "--force", NAME)
     wait_until(lambda: "rollback-failed" in renewd.ctl("history", NAME).stdout,
                "it came back", 60)
-    deployment(renewd, NAME, "edge", "failed")
     wait_until(lambda: renewd.leaf(NAME).fingerprint != old.fingerprint, "the new one")
     assert "rolled_back" not in renewd.certificate(NAME)
-    assert renewd.certificate(NAME)["health"] == "warning"
+    # it is told anew first, for which it waits a little
+    wait_until(lambda: renewd.certificate(NAME)["health"] == "warning", "it fails again", 60)
+    deployment(renewd, NAME, "edge", "failed")
     haproxy.start()
     renewd.ctl("deploy", NAME)
     deployment(renewd, NAME, "edge", "served")
