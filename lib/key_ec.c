@@ -20,6 +20,7 @@
 #include <openssl/params.h>
 
 #include "key.h"
+#include "key_public.h"
 
 #define FIELD_MAX 48
 #define VERSION   1
@@ -50,7 +51,6 @@ pair_free(PAIR *pair)
 }
 
 DEFINE_CLEANUP(BIGNUM, BN_clear_free)
-DEFINE_CLEANUP(EVP_PKEY_CTX, EVP_PKEY_CTX_free)
 DEFINE_CLEANUP(PAIR, pair_free)
 DEFINE_CLEANUP(PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free)
 
@@ -93,8 +93,6 @@ turn(const PAIR *pair, const struct key_curve *curve, unsigned char ret[FIELD_MA
 static EVP_PKEY *
 build(const PAIR *pair, const struct key_curve *curve)
 {
-	_cleanup_(EVP_PKEY_CTX_freep) EVP_PKEY_CTX *ctx =
-	    EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
 	unsigned char number[FIELD_MAX];
 	OSSL_PARAM params[] = {
 		OSSL_PARAM_construct_utf8_string(
@@ -106,10 +104,8 @@ build(const PAIR *pair, const struct key_curve *curve)
 	};
 	EVP_PKEY *evp = NULL;
 
-	if (ctx != NULL && turn(pair, curve, number) &&
-	    EVP_PKEY_fromdata_init(ctx) == 1 &&
-	    EVP_PKEY_fromdata(ctx, &evp, EVP_PKEY_KEYPAIR, params) != 1)
-		evp = NULL;
+	if (turn(pair, curve, number))
+		evp = key_build("EC", EVP_PKEY_KEYPAIR, params);
 	OPENSSL_cleanse(number, sizeof(number));
 	return evp;
 }

@@ -46,15 +46,15 @@ DEFINE_CLEANUP(BIGNUM, BN_free)
 DEFINE_CLEANUP(EVP_PKEY_CTX, EVP_PKEY_CTX_free)
 DEFINE_CLEANUP(NUMBERS, numbers_free)
 
-static EVP_PKEY *
-build(const char *kind, OSSL_PARAM *params)
+EVP_PKEY *
+key_build(const char *kind, int selection, OSSL_PARAM *params)
 {
 	_cleanup_(EVP_PKEY_CTX_freep) EVP_PKEY_CTX *ctx =
 	    EVP_PKEY_CTX_new_from_name(NULL, kind, NULL);
 	EVP_PKEY *evp = NULL;
 
 	if (ctx == NULL || EVP_PKEY_fromdata_init(ctx) != 1 ||
-	    EVP_PKEY_fromdata(ctx, &evp, EVP_PKEY_PUBLIC_KEY, params) != 1)
+	    EVP_PKEY_fromdata(ctx, &evp, selection, params) != 1)
 		return NULL;
 	return evp;
 }
@@ -94,7 +94,7 @@ read_rsa(const unsigned char *data, int len)
 	params[1] =
 	    OSSL_PARAM_construct_BN(OSSL_PKEY_PARAM_RSA_E, exponent, exponent_len);
 	params[2] = OSSL_PARAM_construct_end();
-	return build("RSA", params);
+	return key_build("RSA", EVP_PKEY_PUBLIC_KEY, params);
 }
 
 static EVP_PKEY *
@@ -108,7 +108,7 @@ read_ec(const struct key_curve *curve, const unsigned char *data, int len)
 		OSSL_PARAM_construct_end(),
 	};
 
-	return build("EC", params);
+	return key_build("EC", EVP_PKEY_PUBLIC_KEY, params);
 }
 
 EVP_PKEY *

@@ -181,7 +181,7 @@ take_answer(struct renewals *r, struct ocsp_row *row, const struct acme_reply *r
 {
 	int64_t now = clock_now();
 	struct ocsp_answer a;
-	bool same, first = row->response_len == 0;
+	bool news, first = row->response_len == 0;
 
 	if (ocsp_read(row->chain, reply->body, reply->body_len, now, &a, why) < 0)
 		return false;
@@ -189,11 +189,11 @@ take_answer(struct renewals *r, struct ocsp_row *row, const struct acme_reply *r
 		*why = "it doesn't know this certificate";
 		return false;
 	}
-	same = row->response_len == reply->body_len && row->response != NULL &&
-	    memcmp(row->response, reply->body, reply->body_len) == 0;
-	/* what has no end isn't stapled by anybody */
-	same = same || (a.status == OCSP_GOOD && a.next_update == 0);
-	if (!same && a.status == OCSP_GOOD)
+	news = row->response_len != reply->body_len || row->response == NULL ||
+	    memcmp(row->response, reply->body, reply->body_len) != 0;
+	if (a.status == OCSP_GOOD && a.next_update == 0)
+		news = false; /* what has no end isn't stapled by anybody */
+	if (news && a.status == OCSP_GOOD)
 		restaple_plan(row, now);
 	if (keep(row, reply) < 0) {
 		*why = "out of memory";
@@ -210,7 +210,7 @@ take_answer(struct renewals *r, struct ocsp_row *row, const struct acme_reply *r
 	(void)ocsp_save(r->means.store, row);
 	if (a.status == OCSP_REVOKED)
 		note_revoked(r, row, &a);
-	if (!same)
+	if (news)
 		restaple_publish(r, row, first && a.status == OCSP_GOOD);
 	return true;
 }

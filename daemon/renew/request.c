@@ -18,6 +18,7 @@
 #include "renew/job.h"
 #include "renew/removal.h"
 #include "renew/rollback.h"
+#include "renew/telling.h"
 #include "schedule/limits.h"
 #include "schedule/schedule.h"
 
@@ -173,18 +174,11 @@ renewals_pause(struct renewals *r, struct certificate *c, bool paused)
 	return 0;
 }
 
-/* Forgets what this target was told; whether it is told again is the job's to see. */
 static int
 forget_deployment(struct renewals *r, struct deployment *d)
 {
-	free(d->bundled);
-	d->bundled = NULL;
-	d->state = DEPLOYMENT_PENDING;
-	d->at = clock_now();
-	d->failures = 0;
-	d->next_attempt = 0;
 	d->hurry_at = 0; /* asked for now is now */
-	return deployment_save(r->means.store, d);
+	return telling_forget(r, d);
 }
 
 /* Its job looks at once. One that isn't deployed is looked at when it is. */
@@ -204,8 +198,7 @@ has_target(const struct job *j, bool verified)
 		const struct target_config *t =
 		    config_target(j->renewals->config, j->spec->deploy.v[i]);
 
-		if (!verified ||
-		    (t != NULL && (t->verify.n > 0 || deploy_has_files(t))))
+		if (!verified || telling_verifies(t))
 			return true;
 	}
 	return false;

@@ -24,6 +24,7 @@
 #include "renew/job.h"
 #include "renew/ocsp.h"
 #include "renew/ocsp_response.h"
+#include "renew/telling.h"
 
 #define ROWS_MAX 64 /* in a turn of the loop */
 /* Many that are issued together get their first one together. */
@@ -51,18 +52,6 @@ restaple_plan(struct ocsp_row *row, int64_t now)
 	    : row->this_update + life / 4 * 3;
 }
 
-static int
-tell_again(struct renewals *r, struct deployment *d)
-{
-	free(d->bundled);
-	d->bundled = NULL;
-	d->state = DEPLOYMENT_PENDING;
-	d->at = clock_now();
-	d->failures = 0;
-	d->next_attempt = 0;
-	return deployment_save(r->means.store, d);
-}
-
 /* It has what the files hold. One that is still to be told gets the response with it,
  * in its hours and when its attempt is due. */
 static bool
@@ -86,9 +75,7 @@ is_meant(const struct renewals *r, const struct certificate *c,
 		return false;
 	if (deploy_takes_staples(t)) /* a crash or a run has kept it from being told */
 		return written_at == 0 || d->deployed_at < since;
-	if (written_at == 0)
-		return false;
-	if (!deploy_reads_staples(t, spec->must_staple))
+	if (written_at == 0 || !deploy_reads_staples(t, spec->must_staple))
 		return false;
 	/* at a path of its own it was put by nobody but its own deployment */
 	if (t->bundle_path != NULL)
@@ -112,7 +99,7 @@ tell(struct renewals *r, struct certificate *c, const struct certificate_spec *s
 		any = true;
 		if (written_at == 0)
 			rows[i].hurry_at = 0; /* no reload has to wait for its hours */
-		e = tell_again(r, &rows[i]);
+		e = telling_forget(r, &rows[i]);
 	}
 	deployment_free_all(rows, count);
 	if (e < 0 || !any)
@@ -132,7 +119,7 @@ tell_due(struct renewals *r, struct ocsp_row *row)
 	/* what the job notes at its end would hide that something is wanted */
 	row->reload_at = busy ? clock_now() + BUSY_SECONDS : 0;
 	if (ocsp_save(r->means.store, row) < 0 || busy || row->unwanted ||
-	    job_load(r, row->certificate, &j) < 0 || j->row->bundled == NULL)
+	    job_load(r, row->certificate, &j) < 0)
 		return;
 	(void)tell(r, j->row, j->spec, row->written_at);
 }
@@ -229,7 +216,7 @@ hurry(struct renewals *r, int64_t issued)
 	if (ocsp_save(r->means.store, row) < 0)
 		return;
 	restaple_due(r, row->reload_at);
-	ocsp_poke(r->ocsp); /* which sleeps for longer */
+	ocsp_poke(r->ocsp); /* which sleeps for longer than a job takes */
 }
 
 static bool

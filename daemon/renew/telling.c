@@ -125,6 +125,18 @@ log_done(const struct job *j, const char *what)
 	    "%s", what);
 }
 
+int
+telling_forget(struct renewals *r, struct deployment *d)
+{
+	free(d->bundled);
+	d->bundled = NULL;
+	d->state = DEPLOYMENT_PENDING;
+	d->at = clock_now();
+	d->failures = 0;
+	d->next_attempt = 0;
+	return deployment_save(r->means.store, d);
+}
+
 void
 telling_pending(struct job *j, const struct deployment *before)
 {

@@ -2,7 +2,8 @@
  * telling.h - inside renew/: what is noted of a job's present target, and when it may
  * be told.
  *
- * Used by job_deploy.c and job_served.c. Rows that are handed in are what was noted
+ * Used by job_deploy.c and job_served.c; and by those who want a target told again,
+ * request.c and restaple.c. Rows that are handed in are what was noted
  * before, or NULL.
  */
 #ifndef TELLING_H
@@ -26,6 +27,8 @@ int64_t telling_at(const struct target_config *t, const struct deployment *d);
 /* Then. It isn't a failure. */
 void telling_postpone(struct job *j, const struct deployment *before, int64_t at);
 
+/* Forgets what this target was told; whether it is told again is the job's to see. */
+int telling_forget(struct renewals *r, struct deployment *d);
 void telling_pending(struct job *j, const struct deployment *before);
 void telling_failed(struct job *j, const struct deployment *before, const char *detail);
 void telling_deployed(struct job *j, const struct deployment *before);
