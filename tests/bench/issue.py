@@ -59,7 +59,7 @@ def run_daemon(client: Daemon, ca: Authority, seen: Figures) -> None:
     began = last = time.monotonic()
     program.launch()
     while seen.issued < seen.wanted and time.monotonic() - last < STALLED:
-        time.sleep(PAUSE)
+        time.sleep(PAUSE)  # between two looks
         if not program.running:
             raise program.error(f"ended, status {program.wait_end()}")
         issued, seen.requests = ca.look()

@@ -104,7 +104,7 @@ def run(command: Sequence[str | Path], environment: dict[str, str], folder: Path
         if time.monotonic() - began > timeout:
             process.kill()
         peak.look(process.pid)
-        time.sleep(pause)
+        time.sleep(pause)  # between two looks at its memory
     seconds = time.monotonic() - began
     process.returncode = os.waitstatus_to_exitcode(status)
     return Run(process.returncode, seconds, used.ru_utime + used.ru_stime,

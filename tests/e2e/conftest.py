@@ -11,9 +11,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from needs import or_skip
 from programs import pebble as pebble_programs
 from programs.challtestsrv import ChallTestSrv
-from programs.pebble import Options, Pebble, Unavailable
+from programs.pebble import Options, Pebble
 from programs.place import LeftBehind, Place, adopt_orphans, children, kill_children
 from programs.ports import free_port
 from programs.program import PATIENCE
@@ -86,10 +87,8 @@ def dns(place: Place) -> ChallTestSrv:
 
 def make_pebble(place: Place, dns: ChallTestSrv, http_port: int, options: Options) -> Pebble:
     """A running Pebble, or a skip that says why it can't be had."""
-    try:
+    with or_skip():
         pebble_programs.programs_of(options.version)
-    except Unavailable as why:
-        pytest.skip(str(why))
     it = Pebble(place, dns.address, http_port, options=options)
     it.start()
     return it

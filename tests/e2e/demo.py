@@ -222,9 +222,9 @@ class Demo:
     def renew_under_load(self, root: Path) -> Load:
         self.tell.step(f"A forced renewal, while clients make {RATE} connections a second")
         with Load(self.doors, root, RATE) as load:
-            time.sleep(AROUND)
+            time.sleep(AROUND)  # clients are seen before it,
             self.renewctl("renew", "--force", "--wait", SHOP, WEB)
-            time.sleep(AROUND)
+            time.sleep(AROUND)  # and after it
         for door in self.doors:
             seen = [(leaf, n) for (at, leaf), n in load.served.items() if at == door]
             self.tell.say(f"{door} " + ", then ".join(f"{leaf[:12]} {n}x" for leaf, n in seen))

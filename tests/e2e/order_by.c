@@ -117,7 +117,8 @@ drive(struct acme_session *s, struct acme_flow *f, const char *folder)
 
 	while ((next = acme_flow_next(f, now, &request)) != ACME_FINISHED) {
 		if (next == ACME_WAIT) {
-			usleep(50000);
+			usleep(50000); /* half of what the clock is put on: the CA is
+					  asked politely */
 			now += 100;
 			continue;
 		}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import grp
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -14,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from needs import needs_root
 from programs.renewd import Renewd
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="other users are root's to become")
+pytestmark = needs_root
 
 NAME = "a.example.test"
 STRANGER, READER, ADMIN = 61001, 61002, 61003

@@ -28,7 +28,7 @@ def slow_hook(place: Place) -> Path:
     path = place.path / "hook"
     path.write_text(f"#!{sys.executable}\nimport os, time\n"
                     f"while not os.path.exists({str(place.path / 'go')!r}):\n"
-                    "    time.sleep(0.05)\n")
+                    "    time.sleep(0.05)  # between two looks\n")
     path.chmod(0o755)
     return path
 

@@ -215,8 +215,8 @@ def live_and_die(renewd: Renewd, witness: Witness, names: list[str],
         if renewd.ready():
             ask_renewal(renewd, witness, names)
             break
-        time.sleep(0.02)
-    time.sleep(max(0, end - time.monotonic()))
+        time.sleep(0.02)  # between two looks
+    time.sleep(max(0, end - time.monotonic()))  # it lives until then: it is random
     renewd.kill()
     witness.killed(renewd)
 
@@ -322,7 +322,7 @@ def test_backoff_survives_a_restart(renewd: Renewd, pebble: Pebble) -> None:
     assert after["next_attempt"] == before["next_attempt"]
     assert after["failures"] == 1
     assert after["last_error"] == before["last_error"]
-    time.sleep(1.5)
+    time.sleep(1.5)  # in which it would ask, had it forgotten when it may
     assert front.count() == asked, "the CA was asked before the time"
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from needs import or_skip
 from programs.authority import self_signed
-from programs.haproxy import HAProxy, Unavailable
+from programs.haproxy import HAProxy
 from programs.place import Place
 from programs.ports import free_port
 from programs.renewd import Renewd
@@ -77,10 +78,8 @@ crt-store web
 
 
 def start_haproxy(place: Place, text: str) -> HAProxy:
-    try:
+    with or_skip():
         haproxy = HAProxy(place, text, newer=True)
-    except Unavailable as why:
-        pytest.skip(str(why))
     haproxy.start()
     return haproxy
 

@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import hashes
 
-from programs.haproxy import HAProxy, Unavailable
+from needs import or_skip
+from programs.haproxy import HAProxy
 from programs.nginx import Nginx
 from programs.pebble import Pebble
 from programs.place import Place
@@ -66,10 +67,8 @@ frontend secure
     bind 127.0.0.1:{port} ssl crt {flat(renewd)}/
     http-request return status 200
 """
-    try:
+    with or_skip():
         haproxy = HAProxy(place, text, newer=newer)
-    except Unavailable as why:
-        pytest.skip(str(why))
     relay = Relay(place, haproxy.admin_socket)
     relay.start()
     renewd.set("deploy edge", type="haproxy", socket=relay.path)

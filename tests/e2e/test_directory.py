@@ -9,16 +9,14 @@ import stat
 import subprocess
 from pathlib import Path
 
-import pytest
 
+from needs import needs_root
 from programs.place import Place
 from programs.program import wait_until
 from programs.renewd import Renewd
 
 NAME = "shop.example.test"
 NOBODY = 65534
-
-root_only = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to others: needs root")
 
 
 def openssl(*words: object) -> str:
@@ -148,7 +146,7 @@ def test_put_right(place: Place, renewd: Renewd) -> None:
     assert target(renewd)["state"] == "deployed"
 
 
-@root_only
+@needs_root
 def test_owner_and_group(place: Place, renewd: Renewd) -> None:
     out = place.path / "out"
     renewd.set("deploy mail", type="directory", key_path=out / "key.pem", owner="nobody",
@@ -167,7 +165,7 @@ def test_owner_and_group(place: Place, renewd: Renewd) -> None:
     failed(renewd, 'there is no user "nobody-of-that-name" (owner)')
 
 
-@root_only
+@needs_root
 def test_links_of_strangers(place: Place, renewd: Renewd) -> None:
     """Root's links are followed, a stranger's never is; one in a file's place is replaced."""
     real, mine, theirs = (place.path / name for name in ("real", "mine", "theirs"))

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from needs import needs_root
 from programs.place import Place
 from programs.program import clean_environment
 from programs.renewd import Renewd, program
@@ -27,7 +28,6 @@ BAD_CONFIG = sorted((Path(__file__).parent / "bad_config").glob("*.conf"))
 TIME = re.compile(r"^[0-9T:-]+Z ")
 CERTIFICATE = "www.example.test"
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 # root without its right to pass by modes
 ORDINARY = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search", "--"]
 
@@ -335,7 +335,8 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
-@pytest.mark.skipif(os.uname().machine not in ("x86_64", "aarch64"), reason="other numbers")
+@pytest.mark.skipif(os.uname().machine not in ("x86_64", "aarch64"),
+                    reason="the filter knows the system calls of x86_64 and aarch64 alone")
 def test_no_ipv6(alone: Renewd) -> None:
     """The default listens there, too: a notice, as nothing is the matter."""
     launcher = alone.folder / "without-ipv6"

@@ -3,13 +3,13 @@ as the fault is over, and that it never hammers."""
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from needs import needs_root, or_skip
 from programs.challtestsrv import ChallTestSrv
 from programs.faults import FAULTS
 from programs.faulty import FaultyCA
@@ -28,7 +28,6 @@ MINUTE_AT_MOST = 75
 FEW = 25
 
 pytestmark = pytest.mark.pebble(version=NEWER)
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 NO_ANSWER = "no answer from the CA: "
 CLOSED = NO_ANSWER + "the connection was closed "
@@ -256,11 +255,8 @@ def test_nobody_there(renewd: Renewd, ca: FaultyCA) -> None:
 @pytest.fixture
 def alone() -> Iterator[None]:
     """A network where port 53 is free."""
-    try:
-        with private_network():
-            yield
-    except OSError as why:
-        pytest.skip(str(why))
+    with or_skip(OSError), private_network():
+        yield
 
 
 @needs_root

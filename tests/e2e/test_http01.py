@@ -8,8 +8,9 @@ import sqlite3
 
 import pytest
 
+from needs import needs_ipv6
 from programs.pebble import Pebble
-from programs.ports import free_port, has_ipv6
+from programs.ports import free_port
 from programs.program import wait_until
 from programs.renewd import Renewd
 
@@ -43,10 +44,8 @@ def published(renewd: Renewd, pebble: Pebble) -> tuple[str, str]:
     return name, body
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+@pytest.mark.parametrize("host", ["127.0.0.1", pytest.param("::1", marks=needs_ipv6)])
 def test_answers(renewd: Renewd, pebble: Pebble, host: str) -> None:
-    if host == "::1" and not has_ipv6():
-        pytest.skip("this machine has no IPv6 loopback")
     token, body = published(renewd, pebble)
     port = renewd.http_port
     wait_until(lambda: ask(host, port, PREFIX + token)[0] == 200, "the token is published")

@@ -100,15 +100,16 @@ def test_what_is_installed(installed: Installed) -> None:
 
 def test_the_static_library_keeps_its_names_to_itself(installed: Installed) -> None:
     if shutil.which("objcopy") is None:
-        pytest.skip("no objcopy")
+        pytest.skip("objcopy isn't here, which reads the library's names")
     assert symbols(installed.lib / "libacme.a") == declared()
 
 
 def test_from_cpp(installed: Installed, tmp_path: Path) -> None:
     if shutil.which("g++") is None:
-        pytest.skip("no g++")
+        pytest.skip("g++ isn't here")
     if len(installed.compiler) > 1:
-        pytest.skip("another compiler's sanitizers")
+        pytest.skip("the library has clang's sanitizers, which g++ can't link; "
+                    "the plain build is tested")
     source = tmp_path / "program.cc"
     source.write_text("#include <acme.h>\n#include <cstdio>\nint main() {\n"
                       "  acme_result *r = acme_result_new(ACME_LATER, \"x\", \"%d\", 7);\n"

@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
+from needs import needs_ipv6
 from programs.challtestsrv import ChallTestSrv
 from programs.pebble import Pebble
 from programs.place import Place
-from programs.ports import has_ipv6
 from programs.program import wait_until
 from programs.renewd import Renewd
 
@@ -173,7 +173,7 @@ def test_names_in_other_scripts(renewd: Renewd) -> None:
     assert "日本語.example.test" in page
 
 
-@pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here")
+@needs_ipv6
 def test_addresses(renewd: Renewd) -> None:
     """The CA asks by Host: [::1]."""
     renewd.add_certificate("addresses", domains=["127.0.0.1", "0:0:0:0:0:0:0:1"])

@@ -15,11 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from needs import or_skip
 from programs.authority import KeyPair, self_signed
 from programs.challtestsrv import ChallTestSrv
 from programs.haproxy import HAProxy
 from programs.nginx import Nginx
-from programs.pebble import INSTALLED, NEWER, Pebble, Unavailable, programs_of
+from programs.pebble import INSTALLED, NEWER, Pebble, programs_of
 from programs.place import LeftBehind, Place
 from programs.ports import accepts, free_port, has_ipv6
 from programs.program import Program, ProgramError, wait_until
@@ -178,10 +179,8 @@ def test_the_environment_of_a_program_is_ours(place: Place,
 
 
 def folder_or_skip(version: str) -> Path:
-    try:
+    with or_skip():
         return programs_of(version)
-    except Unavailable as why:
-        pytest.skip(str(why))
 
 
 @pytest.mark.parametrize("version", [INSTALLED, NEWER])

@@ -10,8 +10,9 @@ import time
 
 import pytest
 
+from needs import or_skip
 from programs.authority import self_signed
-from programs.haproxy import HAProxy, Unavailable
+from programs.haproxy import HAProxy
 from programs.nginx import Nginx
 from programs.place import Place
 from programs.ports import free_port
@@ -88,10 +89,8 @@ VERSIONS = [pytest.param(False, id="installed"), pytest.param(True, id="newest")
 
 def start_haproxy(place: Place, config: str, global_lines: str = "",
                   newer: bool = False) -> HAProxy:
-    try:
+    with or_skip():
         haproxy = HAProxy(place, config, global_lines, newer)
-    except Unavailable as why:
-        pytest.skip(str(why))
     haproxy.start()
     return haproxy
 

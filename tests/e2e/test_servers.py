@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 import pytest
 
+from needs import needs_ipv6, or_skip
 from programs.caddy import Caddy
 from programs.challtestsrv import ChallTestSrv
 from programs.network import private_network
 from programs.pebble import NEWER, Pebble
 from programs.place import Place
-from programs.ports import has_ipv6
 from programs.program import wait_until
 from programs.renewd import Renewd
 
@@ -59,10 +59,8 @@ def kind(request: pytest.FixtureRequest) -> Iterator[Kind]:
         if it.pebble is not None:
             request.node.add_marker(pytest.mark.pebble(**it.pebble))
         else:
-            try:
+            with or_skip(OSError):
                 stack.enter_context(private_network())
-            except OSError as why:
-                pytest.skip(str(why))
         yield it
 
 
@@ -160,7 +158,7 @@ def test_issue_and_renew(kind: Kind, renewd: Renewd, ca: Pebble | Caddy) -> None
     assert orders_made(kind, ca) == 4
 
 
-@pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here")
+@needs_ipv6
 def test_addresses(renewd: Renewd) -> None:
     issue(renewd, "addresses", domains=["127.0.0.1", "::1", NAME])
     assert renewd.leaf("addresses").names == {"127.0.0.1", "::1", NAME}
@@ -421,7 +419,7 @@ def test_a_wrong_directory(kind: Kind, renewd: Renewd, ca: Pebble | Caddy, path:
 def test_nonces_that_are_refused(kind: Kind, place: Place, renewd: Renewd,
                                  ca: Pebble | Caddy) -> None:
     if isinstance(ca, Caddy):
-        pytest.skip("Caddy can't be told to refuse nonces")
+        pytest.skip("Caddy has no option that refuses nonces; Pebble has")
     ca.options.nonce_reject = 40
     ca.restart()
     names = [NAME, OTHER, "third.example.test"]

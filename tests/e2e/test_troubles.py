@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from needs import needs_root
 from programs.haproxy import HAProxy
 from programs.pebble import Pebble
 from programs.place import Place
@@ -28,7 +29,6 @@ BY_ITSELF = 110
 # What is wrong here is looked at again much sooner.
 MENDED = 60
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 # root without its right to pass by modes
 ORDINARY = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search", "--"]
 

@@ -164,7 +164,7 @@ run_flow(struct worker *w, struct acme_flow *f, const char *name)
 
 	while ((next = acme_flow_next(f, now, &request)) != ACME_FINISHED) {
 		if (next == ACME_WAIT) {
-			usleep(BLINK_US);
+			usleep(BLINK_US); /* or the CA would do nothing but be asked */
 			now = acme_flow_wait_until(f);
 			continue;
 		}

@@ -323,8 +323,7 @@ start_server(struct fixture *f, char ret_process[4096])
 		execl("/bin/sh", "sh", "-c", script, f->dir, (char *)NULL);
 		_exit(127);
 	}
-	for (int i = 0; i < 500 && *read_all(in_dir(f, "pid")) == '\0'; i++)
-		usleep(10000);
+	WAIT_UNTIL(5, *read_all(in_dir(f, "pid")) != '\0');
 	snprintf(link, sizeof(link), "/proc/%d/exe", pid);
 	n = readlink(link, ret_process, 4095);
 	ck_assert_int_gt(n, 0);
@@ -343,11 +342,7 @@ stop_server(pid_t pid)
 static inline const char *
 signals(struct fixture *f, int expected)
 {
-	for (int i = 0; i < 300; i++) {
-		if (count(read_all(in_dir(f, "signals")), "\n") >= expected)
-			break;
-		usleep(10000);
-	}
+	WAIT_UNTIL(3, count(read_all(in_dir(f, "signals")), "\n") >= expected);
 	return read_all(in_dir(f, "signals"));
 }
 

@@ -11,6 +11,7 @@
 #include <check.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "scope.h"
 
@@ -33,6 +34,13 @@ suite_run(const char *name, const TTest *const tests[], size_t count)
 	srunner_free(runner);
 	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
+
+/* Looks every 10 ms, for so many seconds, until it is so: for what another process
+ * does. Whether it came to be is for the test to check. */
+#define WAIT_UNTIL(seconds, condition)                         \
+  for (int i_ = 0; i_ < (seconds)*100 && !(condition); i_++) { \
+    usleep(10000);                                             \
+  }
 
 #define SUITE(name, ...)                            \
   int main(void)                                    \

@@ -449,7 +449,7 @@ wait_round(void)
 	unsigned seen = rounds;
 
 	while (rounds == seen)
-		nanosleep(&nap, NULL);
+		nanosleep(&nap, NULL); /* between two looks */
 }
 
 START_TEST(readers_see_whole_sets)

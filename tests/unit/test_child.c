@@ -205,7 +205,7 @@ START_TEST(test_deadline)
 			fclose(f);
 		if (grandchild < 0)
 			break;
-		usleep(10000);
+		usleep(10000); /* until the kernel has ended it */
 	}
 	ck_assert(grandchild < 0 || kill(grandchild, 0) < 0);
 	seen_free(s);

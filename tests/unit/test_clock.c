@@ -147,7 +147,7 @@ START_TEST(monotonic_goes_on)
 	const struct timespec pause = { .tv_nsec = 5000000 };
 	int64_t before = clock_monotonic_ms();
 
-	nanosleep(&pause, NULL);
+	nanosleep(&pause, NULL); /* what is measured */
 	ck_assert_int_ge(clock_monotonic_ms(), before + 5);
 	ck_assert_int_lt(clock_monotonic_ms(), before + 30000);
 }

@@ -324,9 +324,7 @@ START_TEST(test_haproxy_by_pidfile)
 	wait_for(f, 3);
 	ck_assert(a[0].ok && a[1].ok);
 	ck_assert(failed_with(&a[2], "there is no master socket /tmp/"));
-	for (int i = 0; i < 100 && count(read_all(in_dir(f, "signals")), "usr2") < 1;
-	     i++)
-		usleep(10000);
+	WAIT_UNTIL(1, count(read_all(in_dir(f, "signals")), "usr2") >= 1);
 	ck_assert(contains(read_all(in_dir(f, "signals")), "usr2\n"));
 	ck_assert_int_eq(count(read_all(in_dir(f, "signals")), "hup"), 0);
 	/* both ways fail: both are said */
@@ -541,8 +539,7 @@ start_haproxy(struct fixture *f)
 		    in_dir(f, "pid"), "-f", in_dir(f, "cfg"), (char *)NULL);
 		_exit(127);
 	}
-	for (int i = 0; i < 500 && access(in_dir(f, "front"), F_OK) < 0; i++)
-		usleep(10000);
+	WAIT_UNTIL(5, access(in_dir(f, "front"), F_OK) == 0);
 	return pid;
 }
 
@@ -552,7 +549,7 @@ stop_haproxy(pid_t pid)
 {
 	for (int i = 0; i < 300 && waitpid(pid, NULL, WNOHANG) == 0; i++) {
 		kill(pid, i < 200 ? SIGTERM : SIGKILL);
-		usleep(50000);
+		usleep(50000); /* before it is told again */
 	}
 }
 
@@ -594,11 +591,8 @@ START_TEST(test_haproxy_itself)
 	ask(f, "edge", &a[3]);
 	wait_for(f, 1);
 	ck_assert_msg(a[3].ok, "by pidfile: %s", a[3].detail);
-	for (int i = 0; i < 300; i++) {
-		if (count(read_all(in_dir(f, "haproxy.log")), "Reloading HAProxy") >= 4)
-			break;
-		usleep(10000);
-	}
+	WAIT_UNTIL(
+	    3, count(read_all(in_dir(f, "haproxy.log")), "Reloading HAProxy") >= 4);
 	ck_assert_int_eq(
 	    count(read_all(in_dir(f, "haproxy.log")), "Reloading HAProxy"), 4);
 	stop_haproxy(pid);

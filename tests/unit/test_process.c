@@ -82,7 +82,7 @@ start_sleep(char ret_path[4096])
 		ret_path[n] = '\0';
 		if (strstr(ret_path, "/sleep") != NULL)
 			break;
-		usleep(10000);
+		usleep(10000); /* until it has executed that */
 	}
 	ck_assert_ptr_nonnull(strstr(ret_path, "/sleep"));
 	return pid;
@@ -254,9 +254,7 @@ START_TEST(test_deleted_executable)
 		_exit(127);
 	}
 	put_pid(pid);
-	for (int i = 0; i < 500 && process_signal(pidfile, "myserver", 0, &got) < 0;
-	     i++)
-		usleep(10000);
+	WAIT_UNTIL(5, process_signal(pidfile, "myserver", 0, &got) >= 0);
 	unlink(copy);
 	ck_assert_int_eq(process_signal(pidfile, copy, 0, &got), 0);
 	ck_assert_int_eq(process_signal(pidfile, "myserver", SIGTERM, &got), 0);

@@ -34,7 +34,7 @@ static void
 work_cb(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd, (void)what, (void)arg;
-	usleep(LONG_US);
+	usleep(LONG_US); /* what is measured */
 }
 
 static void

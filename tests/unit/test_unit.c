@@ -363,8 +363,7 @@ start_nginx(struct fixture *f)
 		execl(NGINX, "nginx", "-c", in_dir(f, "nginx.conf"), (char *)NULL);
 		_exit(127);
 	}
-	for (int i = 0; i < 500 && main_pid(f->dir) == 0; i++)
-		usleep(10000);
+	WAIT_UNTIL(5, main_pid(f->dir) != 0);
 	return pid;
 }
 

@@ -35,7 +35,7 @@ run_cb(void *arg)
 	j->signals_blocked = sigismember(&mask, SIGTERM) &&
 	    sigismember(&mask, SIGCHLD) && sigismember(&mask, SIGHUP);
 	j->elsewhere = !pthread_equal(pthread_self(), j->loop);
-	usleep(j->us);
+	usleep(j->us); /* the work */
 	j->ran++;
 }
 

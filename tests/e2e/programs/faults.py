@@ -167,7 +167,7 @@ async def slowly(fault: Fault, writer: asyncio.StreamWriter, data: bytes) -> Non
         writer.write(data[:1])
         await writer.drain()
         data = data[1:]
-        await asyncio.sleep(1)
+        await asyncio.sleep(1)  # between two bytes: the fault itself
     writer.write(data)
     await writer.drain()
 
@@ -181,13 +181,13 @@ async def twice_apart(_: Fault, writer: asyncio.StreamWriter, data: bytes) -> No
     """The second when nobody has asked for anything, or for something else."""
     writer.write(data)
     await writer.drain()
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(0.01)  # so that they are two reads
     writer.write(data)
     await writer.drain()
 
 
 async def late(fault: Fault, writer: asyncio.StreamWriter, data: bytes) -> None:
-    await asyncio.sleep(fault.seconds)
+    await asyncio.sleep(fault.seconds)  # the fault itself
     writer.write(data)
     await writer.drain()
 

@@ -15,14 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .place import Place
-from .program import Program, wait_until
+from .program import Program, Unavailable, wait_until
 
 
 TOP = Path(__file__).resolve().parents[3]
-
-
-class Unavailable(Exception):
-    """This HAProxy can't be had on this machine; says why."""
 
 
 @functools.cache

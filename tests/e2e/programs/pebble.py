@@ -21,15 +21,11 @@ from .authority import self_signed
 from .front import Front
 from .place import Place
 from .ports import free_port
-from .program import Program
+from .program import Program, Unavailable
 
 INSTALLED = "2.4.0"
 NEWER = "2.10"
 TOP = Path(__file__).resolve().parents[3]
-
-
-class Unavailable(Exception):
-    """This Pebble can't be had on this machine; says why."""
 
 
 @functools.cache

@@ -31,6 +31,10 @@ class ProgramError(Exception):
     """A program didn't do as a test needs; the text ends with what it printed."""
 
 
+class Unavailable(Exception):
+    """This program can't be had on this machine; says why."""
+
+
 def wait_until(ask: Callable[[], T], what: str, timeout: float = 20,
                pause: float = 0.02) -> T:
     """Asks until the answer is true, and returns it."""
@@ -41,7 +45,7 @@ def wait_until(ask: Callable[[], T], what: str, timeout: float = 20,
             return answer
         if time.monotonic() > deadline:
             raise TimeoutError(f"not within {timeout * PATIENCE:g} s: {what}")
-        time.sleep(pause)
+        time.sleep(pause)  # between two looks
 
 
 def clean_environment(**more: str) -> dict[str, str]:
