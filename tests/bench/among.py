@@ -8,14 +8,13 @@ rows that are put into its inventory, as in `rest`.
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 from authorities import AtLoadCa
 from many import files_looked_at, issue_all
+from places import in_memory
 from programs.place import Place, adopt_orphans
 from programs.supervised import Supervised
 from table import Table, figure
@@ -82,18 +81,12 @@ def measure(words: list[str]) -> list[Table]:
     table = Table("A renewal among others", "certificates",
                   *(f"CPU ms each, round {number + 1}" for number in range(ROUNDS)))
     adopt_orphans()
-    if "TMPDIR" not in os.environ and os.access("/dev/shm", os.W_OK):
-        tempfile.tempdir = "/dev/shm"
-    try:
-        for count in sizes:
-            print(f"a renewal among {count}", file=sys.stderr, flush=True)
-            with Place() as place:
-                ca = AtLoadCa(place)
-                renewd = at_rest(place, ca, count)
-                table.add(f"{count:,}",
-                          *(figure(renew(renewd, ca)) for _ in range(ROUNDS)))
-    finally:
-        tempfile.tempdir = None
+    for count in sizes:
+        print(f"a renewal among {count}", file=sys.stderr, flush=True)
+        with in_memory(), Place() as place:
+            ca = AtLoadCa(place)
+            renewd = at_rest(place, ca, count)
+            table.add(f"{count:,}", *(figure(renew(renewd, ca)) for _ in range(ROUNDS)))
     print(table.text(), flush=True)
     return [table]
 

@@ -4,17 +4,13 @@ the other, each with a CA of its own that was just started. `peers` and `load` u
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from authorities import Authority
 from clients import Command, Daemon
+from places import far_places
 from programs.place import Place, adopt_orphans
 from programs.program import ProgramError, wait_until
 from table import Table, figure
@@ -113,23 +109,6 @@ def issue(kind: type[Daemon] | type[Command], at: type[Authority], count: int) -
             if client.restartable and seen.issued == seen.wanted:
                 restart(client, seen)
     return seen
-
-
-@contextmanager
-def far_places() -> Iterator[None]:
-    """The folders of the places are put apart on the disk, where it is ext4: for minutes
-    it passes over each inode that was deleted near a new file, so the client before, or
-    whatever else has tidied up, would be charged to this one; several ms a certificate."""
-    before = tempfile.tempdir
-    folder = tempfile.mkdtemp(prefix="renewd-bench-")
-    subprocess.run(["chattr", "+T", folder], stderr=subprocess.DEVNULL, check=False)
-    tempfile.tempdir = folder
-    try:
-        yield
-    finally:
-        tempfile.tempdir = before
-        with suppress(OSError):  # a place that is kept
-            os.rmdir(folder)
 
 
 def parse(words: list[str], count: int, clients: dict) -> tuple[int, Chosen]:

@@ -32,6 +32,7 @@ from programs.supervised import Supervised
 
 from clients import longest_turn
 from many import files_looked_at, issue_all
+from places import in_memory
 from table import Table, figure
 from usage import cpu_seconds, memory, run
 
@@ -179,14 +180,9 @@ def measure(words: list[str]) -> list[Table]:
                   "MB at rest", f"CPU s in {seconds[0]:.0f} s", "list s", "renewctl's MB",
                   "renewd's MB then", "longest turn of the loop ms")
     adopt_orphans()
-    if "TMPDIR" not in os.environ and os.access("/dev/shm", os.W_OK):
-        tempfile.tempdir = "/dev/shm"
-    try:
-        for way in ways:
-            with Place() as place:
-                rest_all(way, place, sizes or list(SIZES), seconds[0], table)
-    finally:
-        tempfile.tempdir = None
+    for way in ways:
+        with in_memory(), Place() as place:
+            rest_all(way, place, sizes or list(SIZES), seconds[0], table)
     print(table.text(), flush=True)
     return [table]
 
