@@ -16,6 +16,7 @@
 #include "config/config.h"
 #include "control/call.h"
 #include "control/named.h"
+#include "deploy/haproxy_cli.h"
 #include "deploy/haproxy_loaded.h"
 #include "inventory/inventory.h"
 #include "json.h"
@@ -26,6 +27,7 @@ struct served {
 	size_t target,
 	    socket; /* that is asked, of the configuration that `config` is */
 	const struct config *config;
+	struct haproxy_cli *cli; /* to that socket */
 	struct haproxy_loaded *loaded;
 	struct json_writer *rows;
 	struct json_writer *problems;
@@ -35,6 +37,7 @@ static void
 served_free(struct served *s)
 {
 	haproxy_loaded_free(s->loaded);
+	haproxy_cli_free(s->cli);
 	if (s->turn != NULL)
 		event_free(s->turn);
 	json_writer_free(s->rows);
@@ -111,6 +114,7 @@ done_cb(int r, void *arg)
 	if (r < 0)
 		note_problem(s, haproxy_loaded_problem(r));
 	s->loaded = haproxy_loaded_free(s->loaded);
+	s->cli = haproxy_cli_free(s->cli);
 	s->socket++;
 	event_active(s->turn, 0, 0);
 }
@@ -154,8 +158,10 @@ turn_cb(evutil_socket_t fd, short what, void *arg)
 		finish(s);
 		return;
 	}
-	r = haproxy_loaded_start(s->call.service->means.base, socket, HAPROXY_ALL,
-	    row_cb, done_cb, s, &s->loaded);
+	r = haproxy_cli_open(s->call.service->means.base, socket, &s->cli);
+	if (r == 0)
+		r = haproxy_loaded_start(
+		    s->cli, HAPROXY_ALL, row_cb, done_cb, s, &s->loaded);
 	if (r < 0)
 		done_cb(r, s);
 }

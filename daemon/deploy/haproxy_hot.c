@@ -146,12 +146,6 @@ talked_cb(int r, const struct haproxy_talk_end *end, void *arg)
 static int
 talk(struct haproxy_hot *h)
 {
-	int r = 0;
-
-	if (h->cli == NULL)
-		r = haproxy_cli_open(h->run->base, socket_name(h), &h->cli);
-	if (r < 0)
-		return r;
 	return haproxy_talk_start(&(struct haproxy_talk_wish){ .run = h->run,
 				      .cli = h->cli,
 				      .subject = h->subject,
@@ -345,6 +339,21 @@ advance(struct haproxy_hot *h)
 	return h->store == NULL ? ITEMS : TELL;
 }
 
+static int
+begin_step(struct haproxy_hot *h)
+{
+	int r = 0;
+
+	if (h->cli == NULL)
+		r = haproxy_cli_open(h->run->base, socket_name(h), &h->cli);
+	if (r < 0)
+		return r;
+	if (h->step == STAPLE)
+		return staple(h);
+	return h->step == ITEMS ? haproxy_store_start(h->cli, stored_cb, h, &h->store)
+				: talk(h);
+}
+
 static void
 go_on(struct haproxy_hot *h, enum step step)
 {
@@ -356,10 +365,7 @@ go_on(struct haproxy_hot *h, enum step step)
 			h->done_cb(*h->why != '\0' ? h->why : NULL, h->arg);
 			return;
 		}
-		r = h->step == STAPLE  ? staple(h)
-		    : h->step == ITEMS ? haproxy_store_start(h->run->base,
-					     socket_name(h), stored_cb, h, &h->store)
-				       : talk(h);
+		r = begin_step(h);
 		if (r == 0)
 			return;
 		if (h->step != STAPLE)

@@ -29,7 +29,7 @@ struct haproxy_loaded {
 	char *list; /* HAProxy's, line by line */
 	char *next; /* in it; NULL: the list itself is asked for */
 	char file[PATH_MAX];
-	struct haproxy_cli *cli;
+	struct haproxy_cli *cli; /* the caller's */
 	haproxy_row_cb *row_cb;
 	haproxy_loaded_cb *done_cb;
 	void *arg;
@@ -160,9 +160,9 @@ answer_cb(int r, const char *answer, void *arg)
 }
 
 int
-haproxy_loaded_start(struct event_base *base, const char *socket,
-    enum haproxy_which which, haproxy_row_cb *row_cb, haproxy_loaded_cb *done_cb,
-    void *arg, struct haproxy_loaded **ret)
+haproxy_loaded_start(struct haproxy_cli *cli, enum haproxy_which which,
+    haproxy_row_cb *row_cb, haproxy_loaded_cb *done_cb, void *arg,
+    struct haproxy_loaded **ret)
 {
 	_cleanup_(haproxy_loaded_freep) struct haproxy_loaded *l =
 	    calloc(1, sizeof(*l));
@@ -170,13 +170,12 @@ haproxy_loaded_start(struct event_base *base, const char *socket,
 
 	if (l == NULL)
 		return -ENOMEM;
+	l->cli = cli;
 	l->which = which;
 	l->row_cb = row_cb;
 	l->done_cb = done_cb;
 	l->arg = arg;
-	r = haproxy_cli_open(base, socket, &l->cli);
-	if (r == 0)
-		r = ask(l);
+	r = ask(l);
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(l);
@@ -188,7 +187,6 @@ haproxy_loaded_free(struct haproxy_loaded *l)
 {
 	if (l == NULL)
 		return NULL;
-	haproxy_cli_free(l->cli);
 	free(l->list);
 	free(l);
 	return NULL;

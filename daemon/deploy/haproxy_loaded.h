@@ -8,7 +8,7 @@
 #ifndef HAPROXY_LOADED_H
 #define HAPROXY_LOADED_H
 
-struct event_base;
+struct haproxy_cli;
 struct haproxy_loaded;
 
 /* As HAProxy says it; "" where it doesn't. Lent for the call. */
@@ -30,10 +30,11 @@ enum haproxy_which {
 	HAPROXY_ITEMS, /* those whose names aren't absolute paths, as a crt-store's */
 };
 
-/* socket: a runtime API or a master's, which is asked for its worker's. */
-int haproxy_loaded_start(struct event_base *base, const char *socket,
-    enum haproxy_which which, haproxy_row_cb *row_cb, haproxy_loaded_cb *done_cb,
-    void *arg, struct haproxy_loaded **ret);
+/* cli leads to a runtime API, or to a master's, which is asked for its worker's; it is
+ * lent until the end, or until after haproxy_loaded_free(). */
+int haproxy_loaded_start(struct haproxy_cli *cli, enum haproxy_which which,
+    haproxy_row_cb *row_cb, haproxy_loaded_cb *done_cb, void *arg,
+    struct haproxy_loaded **ret);
 /* In words. */
 const char *haproxy_loaded_problem(int r);
 struct haproxy_loaded *haproxy_loaded_free(struct haproxy_loaded *l);

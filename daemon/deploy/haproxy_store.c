@@ -70,8 +70,8 @@ done_cb(int r, void *arg)
 }
 
 int
-haproxy_store_start(struct event_base *base, const char *socket,
-    haproxy_store_cb *stored_cb, void *arg, struct haproxy_store **ret)
+haproxy_store_start(struct haproxy_cli *cli, haproxy_store_cb *stored_cb, void *arg,
+    struct haproxy_store **ret)
 {
 	_cleanup_(haproxy_store_freep) struct haproxy_store *s = calloc(1, sizeof(*s));
 	int r;
@@ -80,8 +80,7 @@ haproxy_store_start(struct event_base *base, const char *socket,
 		return -ENOMEM;
 	s->done_cb = stored_cb;
 	s->arg = arg;
-	r = haproxy_loaded_start(
-	    base, socket, HAPROXY_ITEMS, row_cb, done_cb, s, &s->loaded);
+	r = haproxy_loaded_start(cli, HAPROXY_ITEMS, row_cb, done_cb, s, &s->loaded);
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(s);

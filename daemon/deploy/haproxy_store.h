@@ -9,16 +9,16 @@
 
 #include <stddef.h>
 
-struct event_base;
+struct haproxy_cli;
 struct haproxy_file;
 struct haproxy_store;
 
 /* r < 0: it can't be asked. Called once, from the loop. */
 typedef void haproxy_store_cb(int r, void *arg);
 
-/* Asks for all of them, of all stores. socket: lent for the call. */
-int haproxy_store_start(struct event_base *base, const char *socket,
-    haproxy_store_cb *done_cb, void *arg, struct haproxy_store **ret);
+/* Asks for all of them, of all stores. cli is lent until the end. */
+int haproxy_store_start(struct haproxy_cli *cli, haproxy_store_cb *done_cb, void *arg,
+    struct haproxy_store **ret);
 /* The next that is this bundle, from *at on, which is moved behind it; NULL: there is
  * none. The name is the store's. */
 const char *haproxy_store_find(

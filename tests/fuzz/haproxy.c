@@ -191,12 +191,14 @@ static void
 look(enum haproxy_which which)
 {
 	struct haproxy_loaded *loaded;
+	struct haproxy_cli *cli;
 
-	MUST(haproxy_loaded_start(
-		 base, "/one", which, row_cb, looked_cb, NULL, &loaded) == 0);
+	MUST(haproxy_cli_open(base, "/one", &cli) == 0);
+	MUST(haproxy_loaded_start(cli, which, row_cb, looked_cb, NULL, &loaded) == 0);
 	run_script();
 	MUST(!hung_up || failed);
 	haproxy_loaded_free(loaded);
+	haproxy_cli_free(cli);
 }
 
 static int
